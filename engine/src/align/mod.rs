@@ -1,0 +1,1 @@
+//! Face + landmarks → the crop an embedder was trained on.

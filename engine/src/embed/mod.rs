@@ -1,0 +1,22 @@
+//! Aligned crop → embedding.
+
+mod metric;
+
+pub use metric::{Metric, distance, distance_of_similarity, similarity};
+
+/// What an embedder says of a face, prepared for [`distance`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Embedding(Vec<f32>);
+
+impl Embedding {
+    /// Takes a network's output and prepares it for `metric`.
+    pub fn new(mut values: Vec<f32>, metric: Metric) -> Self {
+        metric.normalize(&mut values);
+        Self(values)
+    }
+
+    /// The numbers.
+    pub fn values(&self) -> &[f32] {
+        &self.0
+    }
+}
