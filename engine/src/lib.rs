@@ -21,5 +21,6 @@ mod geometry;
 pub mod model;
 pub mod photo;
 pub mod recognizer;
+mod tensor;
 
 pub use geometry::{BoundingBox, Point};

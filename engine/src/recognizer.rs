@@ -1,7 +1,9 @@
 //! Decode, detect, align, embed and match behind one type.
 
-use crate::detect::{DetectOptions, Face};
-use crate::embed::Embedding;
+use rayon::prelude::*;
+
+use crate::detect::{DetectOptions, Detector, Face};
+use crate::embed::{Embedder, Embedding, distance, similarity};
 use crate::gallery::{Gallery, GalleryError};
 use crate::model::{ModelError, Pack};
 use crate::photo::Photo;
@@ -11,13 +13,15 @@ use crate::photo::Photo;
 #[derive(Debug)]
 pub struct Recognizer {
     pack: Pack,
+    detector: Detector,
+    embedder: Embedder,
     options: DetectOptions,
 }
 
 impl Recognizer {
     /// Loads the networks of `pack`.
     pub fn new(pack: Pack, options: DetectOptions) -> Result<Self, ModelError> {
-        Ok(Self { pack, options })
+        Ok(Self { detector: Detector::new(&pack)?, embedder: Embedder::new(&pack)?, pack, options })
     }
 
     /// The pack that ships inside this library.
@@ -32,27 +36,33 @@ impl Recognizer {
 
     /// Every face of a photo, largest first.
     pub fn detect(&self, photo: &Photo) -> Result<Vec<Face>, ModelError> {
-        let _ = (photo, &self.options);
-        todo!()
+        let min_score = self.options.min_score.unwrap_or(self.pack.entry().detector.min_score);
+        self.detector.detect(photo, min_score, &self.options)
     }
 
     /// The embedding of one face of a photo.
     pub fn embed(&self, photo: &Photo, face: &Face) -> Result<Embedding, ModelError> {
-        let _ = (photo, face);
-        todo!()
+        self.embedder.embed_chip(&self.embedder.chip(photo, &face.landmarks))
     }
 
     /// The embedding of a photo that is already an aligned crop; any other size is resized to the
     /// embedder's input.
     pub fn embed_chip(&self, chip: &Photo) -> Result<Embedding, ModelError> {
-        let _ = chip;
-        todo!()
+        self.embedder.embed_chip(chip)
+    }
+
+    /// The embedding of the middle of a photo that is known to show one face, for the case that the
+    /// detector does not find it: the centred square of half the shorter side.
+    pub fn embed_center_crop(&self, photo: &Photo) -> Result<Embedding, ModelError> {
+        self.embedder.embed_center_crop(photo)
     }
 
     /// Every face of a photo with its embedding, largest first.
     pub fn embed_faces(&self, photo: &Photo) -> Result<Vec<(Face, Embedding)>, ModelError> {
-        let _ = photo;
-        todo!()
+        self.detect(photo)?
+            .into_par_iter()
+            .map(|face| self.embed(photo, &face).map(|embedding| (face, embedding)))
+            .collect()
     }
 
     /// Every face of a photo, largest first, with the known person it is, if any.
@@ -63,13 +73,21 @@ impl Recognizer {
 
     /// Compares two embeddings of this recognizer.
     pub fn compare(&self, a: &Embedding, b: &Embedding) -> Comparison {
-        let _ = (a, b);
-        todo!()
+        let decision = self.pack.decision();
+        let distance = distance(a.values(), b.values());
+        Comparison {
+            same: decision.same(distance),
+            similarity: similarity(distance),
+            distance,
+            probability: decision.probability.probability(distance),
+            threshold: decision.threshold,
+        }
     }
 }
 
 /// Why a photo could not be identified.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum IdentifyError {
     /// A network failed.
     #[error(transparent)]

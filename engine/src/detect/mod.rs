@@ -1,7 +1,17 @@
 //! Photo → faces: box, five landmarks, score.
 
+mod mtcnn;
+mod nms;
+mod yunet;
+
 use serde::{Deserialize, Serialize};
 
+pub use mtcnn::Mtcnn;
+pub use nms::{Overlap, non_maximum_suppression};
+pub use yunet::Yunet;
+
+use crate::model::{Decoder, ModelError, Pack};
+use crate::photo::Photo;
 use crate::{BoundingBox, Point};
 
 /// Five points in photo pixels, image-left first: left eye, right eye, nose tip, left mouth corner,
@@ -22,7 +32,8 @@ pub struct Face {
 /// Which faces to look for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DetectOptions {
-    /// Smallest face side worth finding, in photo pixels.
+    /// Smallest face side worth finding, in photo pixels. On photos so large that this would make the
+    /// detector's input larger than its own limit, the smallest face found grows with the photo.
     pub min_face: f32,
     /// Faces below this confidence are dropped; `None` for the pack's own.
     pub min_score: Option<f32>,
@@ -35,4 +46,43 @@ impl Default for DetectOptions {
     fn default() -> Self {
         Self { min_face: 40.0, min_score: None, max_faces: 512 }
     }
+}
+
+/// A detector of one of the supported kinds.
+#[derive(Debug)]
+pub enum Detector {
+    /// The MTCNN cascade.
+    Mtcnn(Mtcnn),
+    /// YuNet.
+    Yunet(Yunet),
+}
+
+impl Detector {
+    /// Loads the detector of `pack`.
+    pub fn new(pack: &Pack) -> Result<Self, ModelError> {
+        let mut networks = pack.detector_networks()?.into_iter();
+        let mut next = || networks.next().expect("the manifest's check counts the networks of a detector");
+        Ok(match pack.entry().detector.decoder {
+            Decoder::Mtcnn => Self::Mtcnn(Mtcnn::new(next(), next(), next())?),
+            Decoder::Yunet => Self::Yunet(Yunet::new(next())?),
+        })
+    }
+
+    /// The faces of `photo` with at least `min_score`, largest first.
+    pub fn detect(&self, photo: &Photo, min_score: f32, options: &DetectOptions) -> Result<Vec<Face>, ModelError> {
+        let mut faces = match self {
+            Self::Mtcnn(mtcnn) => mtcnn.detect(photo, min_score, options.min_face)?,
+            Self::Yunet(yunet) => yunet.detect(photo, min_score, options.min_face)?,
+        };
+        faces.retain(|face| is_finite(face) && face.bbox.width.max(face.bbox.height) >= options.min_face);
+        faces.sort_by(|a, b| b.bbox.area().total_cmp(&a.bbox.area()));
+        faces.truncate(options.max_faces);
+        Ok(faces)
+    }
+}
+
+/// Networks can answer with infinities on pixels they were never meant for.
+fn is_finite(face: &Face) -> bool {
+    let numbers: [f32; 4] = face.bbox.into();
+    numbers.into_iter().chain(face.landmarks.iter().flat_map(|p| [p.x, p.y])).all(f32::is_finite)
 }

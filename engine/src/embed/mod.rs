@@ -1,7 +1,9 @@
 //! Aligned crop → embedding.
 
+mod embedder;
 mod metric;
 
+pub use embedder::Embedder;
 pub use metric::{Metric, distance, distance_of_similarity, similarity};
 
 /// What an embedder says of a face, prepared for [`distance`].

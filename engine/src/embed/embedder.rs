@@ -1,0 +1,68 @@
+//! The network that turns an aligned crop into an embedding.
+
+use super::Embedding;
+use crate::BoundingBox;
+use crate::align::align;
+use crate::detect::Landmarks;
+use crate::model::{EmbedderEntry, ModelError, Network, Pack};
+use crate::photo::Photo;
+use crate::tensor::planes;
+
+/// An embedder: its network, and how its input is made.
+#[derive(Debug)]
+pub struct Embedder {
+    network: Network,
+    entry: EmbedderEntry,
+}
+
+impl Embedder {
+    /// Loads the embedder of `pack` and makes its plan.
+    pub fn new(pack: &Pack) -> Result<Self, ModelError> {
+        let embedder = Self { network: pack.embedder_network()?, entry: pack.entry().embedder.clone() };
+        // A first run finds a network that does not fit its manifest entry before a photo does.
+        let side = embedder.entry.input_side;
+        embedder.embed_chip(&Photo::from_rgb(side, side, vec![0; (side * side * 3) as usize]))?;
+        Ok(embedder)
+    }
+
+    /// Side of the square input, in pixels.
+    pub fn input_side(&self) -> u32 {
+        self.entry.input_side
+    }
+
+    /// The aligned crop of the face with these landmarks.
+    pub fn chip(&self, photo: &Photo, landmarks: &Landmarks) -> Photo {
+        align(photo, landmarks, &self.entry.template, self.entry.input_side)
+    }
+
+    /// The embedding of the middle of a photo, unaligned: the centred square of half the shorter side.
+    pub fn embed_center_crop(&self, photo: &Photo) -> Result<Embedding, ModelError> {
+        let side = (photo.width().min(photo.height()) as f32 / 2.0).max(1.0);
+        let (x, y) = ((photo.width() as f32 - side) / 2.0, (photo.height() as f32 - side) / 2.0);
+        let region = BoundingBox::new(x, y, side, side);
+        self.embed_chip(&photo.resize_region(region, self.entry.input_side, self.entry.input_side))
+    }
+
+    /// The embedding of an aligned crop; one of another size is resized first.
+    pub fn embed_chip(&self, chip: &Photo) -> Result<Embedding, ModelError> {
+        let side = self.entry.input_side;
+        let resized;
+        let chip = if (chip.width(), chip.height()) == (side, side) {
+            chip
+        } else {
+            resized = chip.resize(side, side);
+            &resized
+        };
+        let side = side as usize;
+        let input = planes(chip, self.entry.channels.into(), self.entry.mean, self.entry.scale);
+        let output = self.network.run(side, side, &input)?.swap_remove(0);
+        if output.values.len() != self.entry.dims {
+            return Err(ModelError::WrongShape {
+                network: self.network.name().to_owned(),
+                actual: output.shape,
+                expected: format!("[1, {}]", self.entry.dims),
+            });
+        }
+        Ok(Embedding::new(output.values, self.entry.metric))
+    }
+}

@@ -1,0 +1,226 @@
+//! The manifest: which packs there are, which files they need, and how their networks are fed.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use super::decision::Decision;
+use super::error::ModelError;
+use super::pack::{NetworkFile, Pack};
+use crate::detect::Landmarks;
+use crate::embed::Metric;
+
+/// Every pack that can be asked for by name; written in TOML, see `models/manifest.toml`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    packs: BTreeMap<String, PackEntry>,
+}
+
+/// A pack in the manifest.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PackEntry {
+    /// What it is good for, in a sentence.
+    pub description: String,
+    /// How faces are found.
+    pub detector: DetectorEntry,
+    /// How faces are turned into embeddings.
+    pub embedder: EmbedderEntry,
+    /// When two embeddings are of the same person.
+    pub decision: Decision,
+}
+
+/// A detector in the manifest.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DetectorEntry {
+    /// How its outputs are read.
+    pub decoder: Decoder,
+    /// Faces below this confidence, 0…1, are dropped.
+    pub min_score: f32,
+    /// Its files, in the decoder's order.
+    pub networks: Vec<ModelFile>,
+}
+
+/// The kinds of detectors there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Decoder {
+    /// The cascade of P-Net, R-Net and O-Net, three files in this order.
+    Mtcnn,
+    /// YuNet, one file.
+    Yunet,
+}
+
+impl Decoder {
+    fn networks(self) -> usize {
+        match self {
+            Self::Mtcnn => 3,
+            Self::Yunet => 1,
+        }
+    }
+}
+
+/// An embedder in the manifest.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EmbedderEntry {
+    /// Its file.
+    pub network: ModelFile,
+    /// Sides of its square input, in pixels.
+    pub input_side: u32,
+    /// Order of the channels it was trained on.
+    pub channels: Channels,
+    /// Subtracted from each channel (values 0…255), in the order of `channels`.
+    pub mean: [f32; 3],
+    /// Multiplied with each channel after the mean is gone.
+    pub scale: [f32; 3],
+    /// Where the pack's detector sees the five landmarks in an aligned input, in input pixels.
+    pub template: Landmarks,
+    /// Numbers in an embedding.
+    pub dims: usize,
+    /// How two embeddings are compared.
+    pub metric: Metric,
+}
+
+/// Order of the colour channels in a network's input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Channels {
+    /// Red first.
+    Rgb,
+    /// Blue first.
+    Bgr,
+}
+
+/// A network's file in the manifest.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelFile {
+    /// Its name in the models folder.
+    pub file: String,
+    /// sha256 of its content, in hexadecimal.
+    pub sha256: String,
+    /// Its size.
+    pub bytes: u64,
+    /// SPDX expression of its licence.
+    pub licence: String,
+    /// Where it comes from: an address that can be fetched, or words for a built-in file.
+    pub source: String,
+}
+
+impl PackEntry {
+    /// The files of the pack.
+    pub fn files(&self) -> impl Iterator<Item = &ModelFile> {
+        self.detector.networks.iter().chain([&self.embedder.network])
+    }
+
+    /// Whether all its files are inside this library.
+    pub fn is_builtin(&self) -> bool {
+        self.files().all(|file| facerecog_models::builtin(&file.sha256).is_some())
+    }
+}
+
+impl Manifest {
+    /// The manifest inside this library.
+    pub fn builtin() -> Self {
+        Self::parse(facerecog_models::MANIFEST, Path::new("models/manifest.toml"))
+            .expect("the built-in manifest is well formed; a test holds it to that")
+    }
+
+    /// Reads a manifest file.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, ModelError> {
+        let path = path.as_ref();
+        let text =
+            fs::read_to_string(path).map_err(|source| ModelError::Unreadable { path: path.to_owned(), source })?;
+        Self::parse(&text, path)
+    }
+
+    /// Reads a manifest from its text; `path` names it in errors.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, ModelError> {
+        let refuse = |reason: String| ModelError::Manifest { path: path.to_owned(), reason };
+        let manifest: Self = toml::from_str(text).map_err(|e| refuse(e.to_string()))?;
+        for (name, pack) in &manifest.packs {
+            pack.check().map_err(|reason| refuse(format!("pack {name:?}: {reason}")))?;
+        }
+        Ok(manifest)
+    }
+
+    /// The packs and their names.
+    pub fn packs(&self) -> impl Iterator<Item = (&str, &PackEntry)> {
+        self.packs.iter().map(|(name, entry)| (name.as_str(), entry))
+    }
+
+    /// What the manifest says of the pack called `name`.
+    pub fn entry(&self, name: &str) -> Result<&PackEntry, ModelError> {
+        self.packs.get(name).ok_or_else(|| ModelError::UnknownPack {
+            name: name.to_owned(),
+            known: self.packs.keys().map(String::as_str).collect::<Vec<_>>().join(", "),
+        })
+    }
+
+    /// The pack called `name`, its files read from `models_dir` and checked, or taken from this
+    /// library when they are inside it.
+    pub fn pack(&self, name: &str, models_dir: Option<&Path>) -> Result<Pack, ModelError> {
+        let entry = self.entry(name)?;
+        let read = |file: &ModelFile| read_file(name, file, models_dir);
+        let detector = entry.detector.networks.iter().map(read).collect::<Result<_, _>>()?;
+        Ok(Pack::new(name, entry, detector, read(&entry.embedder.network)?))
+    }
+}
+
+impl PackEntry {
+    fn check(&self) -> Result<(), String> {
+        let (given, needed) = (self.detector.networks.len(), self.detector.decoder.networks());
+        if given != needed {
+            return Err(format!("the detector takes {needed} networks, {given} are given"));
+        }
+        if !(16..=1024).contains(&self.embedder.input_side) {
+            return Err(format!("embedder input_side {} is outside 16…1024", self.embedder.input_side));
+        }
+        if !(1..=4096).contains(&self.embedder.dims) {
+            return Err(format!("embedder dims {} is outside 1…4096", self.embedder.dims));
+        }
+        for file in self.files() {
+            // A manifest may come from elsewhere: its names must not lead out of the models folder.
+            if file.file.is_empty() || file.file.starts_with('.') || file.file.contains(['/', '\\', '\0']) {
+                return Err(format!("{:?} is not a plain file name", file.file));
+            }
+            if file.sha256.len() != 64 || !file.sha256.bytes().all(|b| b.is_ascii_hexdigit()) {
+                return Err(format!("{}: sha256 must be 64 hexadecimal digits", file.file));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn read_file(pack: &str, file: &ModelFile, models_dir: Option<&Path>) -> Result<NetworkFile, ModelError> {
+    if let Some(onnx) = facerecog_models::builtin(&file.sha256) {
+        return Ok(NetworkFile { file: file.file.clone(), onnx: Cow::Borrowed(onnx) });
+    }
+    let missing = |searched: String| ModelError::MissingFile { pack: pack.to_owned(), file: file.file.clone(), searched };
+    let Some(dir) = models_dir else {
+        return Err(missing("this program (no models folder was given)".to_owned()));
+    };
+    let path = dir.join(&file.file);
+    let onnx = match fs::read(&path) {
+        Ok(onnx) => onnx,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Err(missing(dir.display().to_string())),
+        Err(source) => return Err(ModelError::Unreadable { path, source }),
+    };
+    let actual = sha256_hex(&onnx);
+    if !actual.eq_ignore_ascii_case(&file.sha256) {
+        return Err(ModelError::WrongDigest { path, actual, expected: file.sha256.clone() });
+    }
+    Ok(NetworkFile { file: file.file.clone(), onnx: Cow::Owned(onnx) })
+}
+
+/// sha256 of `bytes` in lowercase hexadecimal.
+fn sha256_hex(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,34 @@
+//! Photos at other sizes.
+
+use fast_image_resize::images::{Image, ImageRef};
+use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+
+use super::Photo;
+use crate::BoundingBox;
+
+impl Photo {
+    /// The photo at another size: every pixel counts when it shrinks (no aliasing), bilinear when it
+    /// grows. Neither side may be 0.
+    pub fn resize(&self, width: u32, height: u32) -> Self {
+        if (width, height) == (self.width, self.height) {
+            return self.clone();
+        }
+        let all = BoundingBox::new(0.0, 0.0, self.width as f32, self.height as f32);
+        self.resize_region(all, width, height)
+    }
+
+    /// The part `region` of the photo, which lies inside it, at another size.
+    pub(crate) fn resize_region(&self, region: BoundingBox, width: u32, height: u32) -> Self {
+        let source = ImageRef::new(self.width, self.height, &self.rgb, PixelType::U8x3)
+            .expect("a photo holds width × height × 3 bytes");
+        let mut target = Image::new(width, height, PixelType::U8x3);
+        let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear)).crop(
+            f64::from(region.x),
+            f64::from(region.y),
+            f64::from(region.width),
+            f64::from(region.height),
+        );
+        Resizer::new().resize(&source, &mut target, &options).expect("both have the same pixel type, the region is inside");
+        Self::from_rgb(width, height, target.into_vec())
+    }
+}
