@@ -33,13 +33,20 @@ pub(crate) fn planes(photo: &Photo, order: ChannelOrder, mean: [f32; 3], scale: 
     planes
 }
 
-/// Planes of 0…255, `width × height` in size, with zeros to the right of the photo and below it.
-pub(crate) fn padded_planes(photo: &Photo, width: usize, height: usize, order: ChannelOrder) -> Vec<f32> {
+/// Planes of 0…255, `width × height` in size: zeros around the photo, whose top-left pixel lies
+/// `margin` pixels from the left and from the top.
+pub(crate) fn padded_planes(
+    photo: &Photo,
+    margin: usize,
+    width: usize,
+    height: usize,
+    order: ChannelOrder,
+) -> Vec<f32> {
     let mut planes = vec![0.0; 3 * width * height];
     for (plane, source) in planes.chunks_exact_mut(width * height).zip(order.0) {
         let rows = photo.rgb().chunks_exact(photo.width() as usize * 3);
-        for (padded, row) in plane.chunks_exact_mut(width).zip(rows) {
-            for (value, pixel) in padded.iter_mut().zip(row.chunks_exact(3)) {
+        for (padded, row) in plane.chunks_exact_mut(width).skip(margin).zip(rows) {
+            for (value, pixel) in padded[margin..].iter_mut().zip(row.chunks_exact(3)) {
                 *value = f32::from(pixel[source]);
             }
         }

@@ -74,7 +74,7 @@ impl Yunet {
         };
         let padded_width = width.next_multiple_of(SIDE_MULTIPLE) as usize;
         let padded_height = height.next_multiple_of(SIDE_MULTIPLE) as usize;
-        let planes = padded_planes(input, padded_width, padded_height, ChannelOrder::BGR);
+        let planes = padded_planes(input, 0, padded_width, padded_height, ChannelOrder::BGR);
         let outputs = self.network.run(padded_height, padded_width, &planes)?;
 
         let mut faces = Vec::new();

@@ -7,28 +7,36 @@ use super::Photo;
 use crate::BoundingBox;
 
 impl Photo {
-    /// The photo at another size: every pixel counts when it shrinks (no aliasing), bilinear when it
-    /// grows. Neither side may be 0.
+    /// The photo at another size: the mean of the pixels that a new one covers when it shrinks
+    /// (no aliasing), bilinear when it grows. Neither side may be 0.
     pub fn resize(&self, width: u32, height: u32) -> Self {
         if (width, height) == (self.width, self.height) {
             return self.clone();
         }
+        let shrinks = width <= self.width && height <= self.height;
+        let filter = if shrinks { FilterType::Box } else { FilterType::Bilinear };
         let all = BoundingBox::new(0.0, 0.0, self.width as f32, self.height as f32);
-        self.resize_region(all, width, height)
+        self.filtered(all, width, height, filter)
     }
 
-    /// The part `region` of the photo, which lies inside it, at another size.
+    /// The part `region` of the photo, which lies inside it, at another size: each new pixel is the
+    /// mean of those it covers, or a copy of the one it lies in.
     pub(crate) fn resize_region(&self, region: BoundingBox, width: u32, height: u32) -> Self {
+        self.filtered(region, width, height, FilterType::Box)
+    }
+
+    fn filtered(&self, region: BoundingBox, width: u32, height: u32, filter: FilterType) -> Self {
         let source = ImageRef::new(self.width, self.height, &self.rgb, PixelType::U8x3)
             .expect("a photo holds width × height × 3 bytes");
         let mut target = Image::new(width, height, PixelType::U8x3);
-        let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear)).crop(
+        let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter)).crop(
             f64::from(region.x),
             f64::from(region.y),
             f64::from(region.width),
             f64::from(region.height),
         );
-        Resizer::new().resize(&source, &mut target, &options).expect("both have the same pixel type, the region is inside");
+        let resized = Resizer::new().resize(&source, &mut target, &options);
+        resized.expect("both have the same pixel type, and the region lies inside the photo");
         Self::from_rgb(width, height, target.into_vec())
     }
 }

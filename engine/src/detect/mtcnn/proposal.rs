@@ -19,6 +19,10 @@ const MIN_SCORE: f32 = 0.6;
 const NMS_IOU_IN_LEVEL: f32 = 0.5;
 const NMS_IOU_ACROSS_LEVELS: f32 = 0.7;
 
+/// Black pixels around each level, so that a face which fills the photo or leaves it still fits a cell.
+/// Without them 2 of the 109 faces of the golden photos are missed, both on tight portraits.
+const MARGIN: usize = 4;
+
 /// Input sides are padded to multiples of this, so that photos of many sizes share plans.
 const SIDE_MULTIPLE: usize = 32;
 /// Most pixels of the largest pyramid level: 40-pixel faces on a 12-megapixel photo. A larger photo
@@ -69,8 +73,10 @@ impl ProposalNetwork {
         let (width, height) = (scaled(photo.width()), scaled(photo.height()));
         let level = photo.resize(width, height);
         let (width, height) = (width as usize, height as usize);
-        let (padded_width, padded_height) = (width.next_multiple_of(SIDE_MULTIPLE), height.next_multiple_of(SIDE_MULTIPLE));
-        let planes = padded_planes(&level, padded_width, padded_height, ChannelOrder::RGB);
+        let (seen_width, seen_height) = (width + 2 * MARGIN, height + 2 * MARGIN);
+        let padded_width = seen_width.next_multiple_of(SIDE_MULTIPLE);
+        let padded_height = seen_height.next_multiple_of(SIDE_MULTIPLE);
+        let planes = padded_planes(&level, MARGIN, padded_width, padded_height, ChannelOrder::RGB);
         let outputs = self.network.run(padded_height, padded_width, &planes)?;
         let probability = &outputs[self.probability];
         let regression = &outputs[self.regression];
@@ -81,7 +87,7 @@ impl ProposalNetwork {
             return Err(self.wrong_shape(&regression.shape, "[1, 4, rows, columns]"));
         }
         // Cells that look at the padding are not the photo's.
-        let (seen_rows, seen_columns) = (cells(height).min(rows), cells(width).min(columns));
+        let (seen_rows, seen_columns) = (cells(seen_height).min(rows), cells(seen_width).min(columns));
         let plane = rows * columns;
         let mut proposals = Vec::new();
         for row in 0..seen_rows {
@@ -91,7 +97,8 @@ impl ProposalNetwork {
                 if score < MIN_SCORE {
                     continue;
                 }
-                let position = |index: usize, offset: f32| ((STRIDE * index as f32 + offset) / scale).floor();
+                let position =
+                    |index: usize, offset: f32| ((STRIDE * index as f32 + offset - MARGIN as f32) / scale).floor();
                 let (left, top) = (position(column, 1.0), position(row, 1.0));
                 let (right, bottom) = (position(column, CELL), position(row, CELL));
                 proposals.push(Proposal {
@@ -119,7 +126,7 @@ fn scales(photo: &Photo, min_face: f32) -> Vec<f32> {
     let largest = (CELL / min_face.max(CELL)).min((MAX_PIXELS / (width * height)).sqrt());
     let shortest = width.min(height);
     std::iter::successors(Some(largest), |scale| Some(scale * PYRAMID_FACTOR))
-        .take_while(|scale| shortest * scale >= CELL)
+        .take_while(|scale| shortest * scale + (MARGIN as f32) >= CELL)
         .collect()
 }
 

@@ -1,0 +1,117 @@
+//! The built-in pack against dlib itself: `golden/` in the shared folder holds what the original
+//! service's library answers.
+
+mod support;
+
+use std::path::{Path, PathBuf};
+
+use facerecog_engine::BoundingBox;
+use facerecog_engine::embed::distance;
+use rayon::prelude::*;
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct Chips {
+    chips: Vec<Chip>,
+}
+
+#[derive(Deserialize)]
+struct Chip {
+    chip_png: PathBuf,
+    encoding_from_chip: Vec<f32>,
+}
+
+#[test]
+fn descriptors_of_aligned_chips_are_dlibs() {
+    let Some(shared) = support::shared("descriptors_of_aligned_chips_are_dlibs") else { return };
+    let recognizer = support::recognizer("builtin", &shared);
+    let golden: Chips = read_json(&shared.join("golden/chips.json"));
+    assert!(golden.chips.len() >= 100);
+    let worst = golden
+        .chips
+        .par_iter()
+        .map(|chip| {
+            let photo = support::open(&shared.join("golden").join(&chip.chip_png));
+            let embedding = recognizer.embed_chip(&photo).expect("the network runs");
+            assert_eq!(embedding.values().len(), chip.encoding_from_chip.len());
+            let differences = embedding.values().iter().zip(&chip.encoding_from_chip).map(|(a, b)| (a - b).abs());
+            differences.fold(0.0, f32::max)
+        })
+        .reduce(|| 0.0, f32::max);
+    println!("{} chips, largest difference of a component: {worst:.1e}", golden.chips.len());
+    assert!(worst <= 5e-4, "a component differs by {worst}");
+}
+
+#[derive(Deserialize)]
+struct Golden {
+    images: Vec<GoldenImage>,
+}
+
+#[derive(Deserialize)]
+struct GoldenImage {
+    path: String,
+    faces: Vec<GoldenFace>,
+}
+
+#[derive(Deserialize)]
+struct GoldenFace {
+    raw_rect_ltrb: [f32; 4],
+    encoding: Vec<f32>,
+}
+
+/// Our own detection and alignment find the faces that dlib's HOG detector finds, and what we make of
+/// them lies near what dlib makes of them.
+#[test]
+fn faces_of_photos_are_found_and_described_as_dlib_does() {
+    let Some(shared) = support::shared("faces_of_photos_are_found_and_described_as_dlib_does") else { return };
+    let recognizer = support::recognizer("builtin", &shared);
+    let golden: Golden = read_json(&shared.join("golden/golden.json"));
+    let compared: Vec<(String, Option<f32>)> = golden
+        .images
+        .par_iter()
+        .flat_map(|image| {
+            let photo = support::open(&shared.join("data").join(local_path(&image.path)));
+            let found = recognizer.embed_faces(&photo).expect("the networks run");
+            let compare = |expected: &GoldenFace| {
+                let [left, top, right, bottom] = expected.raw_rect_ltrb;
+                let rect = BoundingBox::new(left, top, right - left + 1.0, bottom - top + 1.0);
+                let iou = |face: &BoundingBox| face.iou(&rect);
+                let nearest =
+                    found.iter().max_by(|a, b| iou(&a.0.bbox).total_cmp(&iou(&b.0.bbox))).filter(|f| iou(&f.0.bbox) >= 0.4);
+                (image.path.clone(), nearest.map(|(_, embedding)| distance(embedding.values(), &expected.encoding)))
+            };
+            image.faces.iter().map(compare).collect::<Vec<_>>()
+        })
+        .collect();
+
+    let missed: Vec<_> = compared.iter().filter(|(_, d)| d.is_none()).map(|(path, _)| path).collect();
+    let mut distances: Vec<(f32, &str)> = compared.iter().filter_map(|(path, d)| Some(((*d)?, path.as_str()))).collect();
+    distances.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let mean = distances.iter().map(|(d, _)| d).sum::<f32>() / distances.len() as f32;
+    println!("{} of {} faces found, missed: {missed:?}", distances.len(), compared.len());
+    println!("distance to dlib's descriptor: mean {mean:.3}, worst {:.3?}", &distances[..5]);
+    assert!(compared.len() >= 109);
+    assert!(distances.len() * 100 >= compared.len() * 99, "missed: {missed:?}");
+    assert!(mean <= 0.2, "mean distance {mean}");
+    assert!(distances[0].0 <= 0.35, "{} is {} away", distances[0].1, distances[0].0);
+}
+
+/// Where the shared folder keeps a photo that the golden file names by its repository.
+fn local_path(golden: &str) -> String {
+    for (repository, folder) in [
+        ("ageitgey/examples/", "face_recognition/examples/"),
+        ("ageitgey/tests/test_images/", "face_recognition/tests/"),
+        ("faceapi/examples/images/", "sitcom/"),
+        ("skarlso/face_recognition/", "original-sample/"),
+    ] {
+        if let Some(rest) = golden.strip_prefix(repository) {
+            return format!("{folder}{rest}");
+        }
+    }
+    panic!("{golden}: from an unknown repository");
+}
+
+fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> T {
+    let text = std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}

@@ -1,0 +1,49 @@
+//! The shared folder of photos and reference values that some tests measure against.
+#![allow(dead_code, reason = "each test file uses its own part")]
+
+use std::path::{Path, PathBuf};
+
+use facerecog_engine::detect::DetectOptions;
+use facerecog_engine::model::Manifest;
+use facerecog_engine::photo::{Limits, Photo};
+use facerecog_engine::recognizer::Recognizer;
+
+/// The shared folder, or `None` after saying that `test` is skipped.
+pub fn shared(test: &str) -> Option<PathBuf> {
+    let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared");
+    let dir = std::env::var_os("FACERECOG_SHARED").map_or(default, PathBuf::from);
+    if dir.join("data").is_dir() {
+        return Some(dir);
+    }
+    println!("skipped: {test}: no shared folder at {} (set FACERECOG_SHARED)", dir.display());
+    None
+}
+
+/// A recognizer of one of the manifest's packs.
+pub fn recognizer(pack: &str, shared: &Path) -> Recognizer {
+    let pack = Manifest::builtin().pack(pack, Some(&shared.join("models"))).expect("the pack is complete");
+    Recognizer::new(pack, DetectOptions::default()).expect("the pack loads")
+}
+
+/// A photo that must decode.
+pub fn open(path: &Path) -> Photo {
+    Photo::open(path, &Limits::default()).unwrap_or_else(|e| panic!("{e}"))
+}
+
+/// Every photo below `dir`, sorted.
+pub fn photos(dir: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![dir.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display())) {
+            let path = entry.expect("a readable entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|e| e == "jpg" || e == "jpeg" || e == "png") {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
