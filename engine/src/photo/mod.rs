@@ -1,13 +1,45 @@
 //! Photo bytes → upright RGB8 pixels, within limits.
+//!
+//! The format is told from the content, never from the name: JPEG, PNG, WebP, GIF, BMP, TIFF and
+//! PNM. Of an animation the first frame is taken; alpha is dropped, not blended; EXIF orientation
+//! is applied. JPEG and PNG files that were cut off or damaged are decoded as far as they go.
+//!
+//! A photo comes from a stranger. Sizes are checked from the header before anything is allocated,
+//! only regular files are read, and whatever is wrong comes back as a [`PhotoError`].
+//!
+//! ```
+//! use facerecog_engine::photo::{Limits, Photo};
+//!
+//! // A portable pixmap: one red and one blue pixel.
+//! let photo = Photo::decode(b"P3 2 1 255  255 0 0  0 0 255", &Limits::default())?;
+//! assert_eq!((photo.width(), photo.height()), (2, 1));
+//! assert_eq!(photo.rgb(), [255, 0, 0, 0, 0, 255]);
+//!
+//! let error = Photo::open("no/such/photo.jpg", &Limits::default()).unwrap_err();
+//! assert_eq!(error.kind.code(), "not_found");
+//! assert_eq!(error.to_string(), "no/such/photo.jpg: no such file");
+//! # Ok::<(), facerecog_engine::photo::PhotoError>(())
+//! ```
 
 mod error;
+mod format;
+mod jpeg;
 mod limits;
+mod orientation;
+mod png;
+mod raster;
 mod resize;
+mod source;
 
 pub use error::{PhotoError, PhotoErrorKind};
 pub use limits::Limits;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+
+use image::ImageFormat;
+
+use format::Format;
 
 /// A decoded photo: upright (EXIF orientation applied), RGB, 8 bits a channel, rows from the top,
 /// no padding between rows.
@@ -20,30 +52,32 @@ pub struct Photo {
 
 impl Photo {
     /// Reads and decodes the regular file at `path`.
+    ///
+    /// # Errors
+    /// Everything that [`PhotoErrorKind`] lists; the error names `path`. A pipe, socket, device or
+    /// folder is refused without waiting on it.
     pub fn open(path: impl AsRef<Path>, limits: &Limits) -> Result<Self, PhotoError> {
         let path = path.as_ref();
-        Self::decode(&std::fs::read(path).map_err(|e| PhotoError::from(PhotoErrorKind::Io(e)).at(path))?, limits).map_err(|e| e.at(path))
+        let photo = source::read(path, limits).and_then(|bytes| decode(&bytes, limits));
+        photo.map_err(|kind| PhotoError::from(kind).at(path))
     }
 
     /// Decodes a file held in memory; the format is told from the content.
+    ///
+    /// # Errors
+    /// [`Empty`](PhotoErrorKind::Empty), [`FileTooLarge`](PhotoErrorKind::FileTooLarge),
+    /// [`TooManyPixels`](PhotoErrorKind::TooManyPixels),
+    /// [`UnknownFormat`](PhotoErrorKind::UnknownFormat) or [`Broken`](PhotoErrorKind::Broken).
     pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Self, PhotoError> {
-        let _ = limits;
-        let broken = |reason: String| PhotoError::from(PhotoErrorKind::Broken { format: "image", reason });
-        if bytes.starts_with(&[0xff, 0xd8]) {
-            let mut d = zune_jpeg::JpegDecoder::new_with_options(zune_core::bytestream::ZCursor::new(bytes), zune_core::options::DecoderOptions::default().jpeg_set_out_colorspace(zune_core::colorspace::ColorSpace::RGB).set_strict_mode(false));
-            let rgb = d.decode().map_err(|e| broken(format!("{e:?}")))?;
-            let (w, h) = d.dimensions().unwrap();
-            return Ok(Self::from_rgb(w as u32, h as u32, rgb));
-        }
-        let image = image::load_from_memory(bytes).map_err(|e| broken(e.to_string()))?.into_rgb8();
-        Ok(Self::from_rgb(image.width(), image.height(), image.into_raw()))
+        decode(bytes, limits).map_err(PhotoError::from)
     }
 
     /// A photo from pixels: `rgb` holds `width × height × 3` bytes.
     ///
     /// # Panics
-    /// When the length of `rgb` is not `width × height × 3`.
+    /// When a side is 0 or the length of `rgb` is not `width × height × 3`.
     pub fn from_rgb(width: u32, height: u32, rgb: Vec<u8>) -> Self {
+        assert!(width > 0 && height > 0, "a photo has at least one pixel");
         assert_eq!(rgb.len(), width as usize * height as usize * 3, "pixels do not fit the size");
         Self { width, height, rgb }
     }
@@ -68,4 +102,25 @@ impl std::fmt::Debug for Photo {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Photo({}×{})", self.width, self.height)
     }
+}
+
+fn decode(bytes: &[u8], limits: &Limits) -> Result<Photo, PhotoErrorKind> {
+    limits.check_file(bytes.len() as u64)?;
+    let format = Format::sniff(bytes).ok_or(PhotoErrorKind::UnknownFormat)?;
+    let raster = |kind| raster::decode(bytes, kind, format.name(), limits);
+    // The decoders are not ours, and now and then a file is found that makes one panic. Nothing of
+    // theirs outlives the call, so such a file is one more broken file, not the end of the server.
+    let decoded = catch_unwind(AssertUnwindSafe(|| match format {
+        Format::Jpeg => jpeg::decode(bytes, limits),
+        Format::Png => png::decode(bytes, limits),
+        Format::WebP => raster(ImageFormat::WebP),
+        Format::Gif => raster(ImageFormat::Gif),
+        Format::Bmp => raster(ImageFormat::Bmp),
+        Format::Tiff => raster(ImageFormat::Tiff),
+        Format::Pnm => raster(ImageFormat::Pnm),
+    }));
+    let (photo, orientation) = decoded.unwrap_or_else(|_| {
+        Err(PhotoErrorKind::Broken { format: format.name(), reason: "its decoder gave up on it".into() })
+    })?;
+    Ok(orientation::upright(photo, orientation))
 }

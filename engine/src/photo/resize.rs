@@ -8,8 +8,9 @@ use crate::BoundingBox;
 
 impl Photo {
     /// The photo at another size: the mean of the pixels that a new one covers when it shrinks
-    /// (no aliasing), bilinear when it grows. Neither side may be 0.
+    /// (no aliasing), bilinear when it grows. A side of 0 counts as 1.
     pub fn resize(&self, width: u32, height: u32) -> Self {
+        let (width, height) = (width.max(1), height.max(1));
         if (width, height) == (self.width, self.height) {
             return self.clone();
         }
