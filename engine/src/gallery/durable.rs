@@ -1,0 +1,60 @@
+//! Files that appear whole or not at all, whatever happens to the machine.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::GalleryError;
+
+/// Ends the names of files that are not finished.
+const TEMPORARY: &str = ".tmp";
+
+/// Puts a file called `name` into `dir`: `fill` writes it under another name, and it takes its own,
+/// replacing what had it, only after every byte is on the disk. The caller holds the writer's lock.
+pub(super) fn replace_file(
+    dir: &Path,
+    name: &str,
+    fill: impl FnOnce(&mut File) -> io::Result<()>,
+) -> Result<PathBuf, GalleryError> {
+    let path = dir.join(name);
+    let temporary = dir.join(format!("{name}{TEMPORARY}"));
+    let written = write(&temporary, fill)
+        .map_err(GalleryError::io(&temporary))
+        .and_then(|()| std::fs::rename(&temporary, &path).map_err(GalleryError::io(&path)));
+    if let Err(error) = written {
+        // Should this fail too, the next writer removes it.
+        let _ = std::fs::remove_file(&temporary);
+        return Err(error);
+    }
+    sync_folder(dir).map_err(GalleryError::io(dir))?;
+    Ok(path)
+}
+
+fn write(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
+    let mut file = File::create_new(path)?;
+    fill(&mut file)?;
+    file.sync_all()
+}
+
+/// Makes renames in `dir` outlast a power cut.
+fn sync_folder(dir: &Path) -> io::Result<()> {
+    match File::open(dir)?.sync_all() {
+        // Some network file systems have no such call for folders.
+        Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
+        synced => synced,
+    }
+}
+
+/// Removes what a writer that died left unfinished. The caller holds the writer's lock.
+pub(super) fn remove_unfinished(dir: &Path) -> Result<(), GalleryError> {
+    for entry in std::fs::read_dir(dir).map_err(GalleryError::io(dir))? {
+        let entry = entry.map_err(GalleryError::io(dir))?;
+        let name = entry.file_name();
+        let Some(finished) = name.to_str().and_then(|name| name.strip_suffix(TEMPORARY)) else { continue };
+        if finished == super::generation::CURRENT || super::generation::parse_file_name(finished).is_some() {
+            let path = entry.path();
+            std::fs::remove_file(&path).map_err(GalleryError::io(&path))?;
+        }
+    }
+    Ok(())
+}

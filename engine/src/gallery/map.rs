@@ -1,0 +1,43 @@
+//! The index file as memory. The only unsafe code of the gallery.
+
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+
+use memmap2::Mmap;
+
+/// A file mapped for reading, or nothing.
+#[derive(Debug)]
+pub(super) struct Mapping(Option<Mmap>);
+
+impl Mapping {
+    /// Maps the whole of `file`.
+    pub(super) fn open(file: &File) -> io::Result<Self> {
+        // SAFETY: the bytes must not change while they are mapped. Generations are immutable: a
+        // writer fills them under another name, renames them once and never touches them again,
+        // and deleting one leaves mapped pages alone. Someone who edits a generation in place
+        // breaks that promise; nothing here trusts the bytes for memory safety (each access is
+        // bounds-checked and strings are validated when they are read), and a file cut short ends
+        // the process with SIGBUS, as with every mapped file.
+        let map = unsafe { Mmap::map(file)? };
+        Ok(Self(Some(map)))
+    }
+
+    /// No bytes at all.
+    pub(super) fn empty() -> Self {
+        Self(None)
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        self.0.as_deref().unwrap_or_default()
+    }
+
+    /// The bytes of `range` as numbers in the machine's byte order. `range` starts at a multiple of
+    /// 4 and ends within the file; none are returned otherwise.
+    pub(super) fn floats(&self, range: Range<usize>) -> &[f32] {
+        let bytes = self.bytes().get(range).unwrap_or_default();
+        // SAFETY: every bit pattern is an f32, and `align_to` yields only what is aligned.
+        let (before, floats, _) = unsafe { bytes.align_to::<f32>() };
+        if before.is_empty() { floats } else { &[] }
+    }
+}
