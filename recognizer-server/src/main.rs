@@ -1,2 +1,11 @@
-//! x
-fn main() {}
+//! `recognizer`: face recognition from the command line and over gRPC.
+
+mod best_match;
+mod cli;
+mod draw;
+mod eval;
+mod grpc;
+
+fn main() -> std::process::ExitCode {
+    cli::run()
+}

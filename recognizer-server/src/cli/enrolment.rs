@@ -1,0 +1,52 @@
+//! Enrolling the folder of known people with a progress bar, and saying how it went.
+
+use std::path::Path;
+
+use facerecog_engine::gallery::{self, EnrolOptions, EnrolmentReport};
+use facerecog_engine::recognizer::Recognizer;
+
+use super::error::CliError;
+use super::progress;
+
+/// Brings the index in `index_dir` up to date with the photos in `known`.
+pub(crate) fn enrol(
+    recognizer: &Recognizer,
+    known: &Path,
+    index_dir: &Path,
+    options: &EnrolOptions,
+) -> Result<EnrolmentReport, CliError> {
+    if !known.is_dir() {
+        return Err(CliError::Usage(format!("{}: no such folder of known people", known.display())));
+    }
+    let bar = progress::counting(0, "enrolling");
+    let identity = recognizer.pack().embedder_identity();
+    let report = gallery::enrol(known, index_dir, &identity, recognizer, options, &|progress| {
+        bar.set_length(progress.total as u64);
+        bar.set_position(progress.done as u64);
+    });
+    bar.finish_and_clear();
+    Ok(report?)
+}
+
+/// What people are told of an enrolment: one line, then the photos that need a look.
+pub(crate) fn describe(report: &EnrolmentReport, index_dir: &Path) -> String {
+    let mut text = format!(
+        "{}: generation {}, {} people on {} photos ({} added, {} unchanged, {} removed, {} skipped) in {:.1} s",
+        index_dir.display(),
+        report.generation,
+        report.people,
+        report.photos,
+        report.added,
+        report.unchanged,
+        report.removed,
+        report.skipped.len(),
+        report.seconds
+    );
+    for skipped in &report.skipped {
+        text.push_str(&format!("\n  skipped: {}", skipped.message));
+    }
+    for warning in &report.warnings {
+        text.push_str(&format!("\n  warning: {}", warning.message));
+    }
+    text
+}

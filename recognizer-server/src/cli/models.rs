@@ -1,0 +1,209 @@
+//! `recognizer models`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use facerecog_engine::model::{ModelFile, PackEntry};
+use serde::Serialize;
+
+use super::error::CliError;
+use super::models_fetch::{self, Download};
+use super::session::Session;
+use super::{Outcome, table};
+
+/// List, fetch and check packs of models
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  recognizer models list
+  recognizer models fetch fast
+
+  On a machine without a network, from files brought along:
+      recognizer models fetch fast --from /media/usb")]
+pub(crate) struct Models {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Show every pack, its files and licences, and what is at hand
+    List,
+    /// Fetch the files of packs; an interrupted download goes on where it stopped
+    Fetch {
+        /// Packs to fetch
+        #[arg(required = true, value_name = "PACK")]
+        packs: Vec<String>,
+        /// Take the files from this folder instead of the network
+        #[arg(long, value_name = "DIR")]
+        from: Option<PathBuf>,
+    },
+    /// Check the files at hand against the manifest's checksums
+    Verify {
+        /// Packs to check [default: every pack]
+        #[arg(value_name = "PACK")]
+        packs: Vec<String>,
+    },
+}
+
+#[derive(Serialize)]
+struct PackRecord {
+    pack: String,
+    builtin: bool,
+    present: bool,
+    files: Vec<FileRecord>,
+}
+
+#[derive(Serialize)]
+struct FileRecord {
+    file: String,
+    bytes: u64,
+    sha256: String,
+    licence: String,
+    source: String,
+    present: bool,
+}
+
+#[derive(Serialize)]
+struct CheckRecord {
+    pack: String,
+    file: String,
+    path: String,
+    /// `fetched`, `present`, `builtin`, `missing`, `wrong_checksum` or `failed`.
+    state: &'static str,
+    error: Option<String>,
+}
+
+impl Models {
+    pub(crate) fn run(self, session: &Session) -> Result<Outcome, CliError> {
+        match self.what {
+            What::List => list(session),
+            What::Fetch { packs, from } => fetch(session, &packs, from),
+            What::Verify { packs } => verify(session, &packs),
+        }
+    }
+}
+
+fn entry<'a>(session: &'a Session, name: &str) -> Result<&'a PackEntry, CliError> {
+    session.manifest.packs().iter().find(|pack| pack.name == name).ok_or_else(|| {
+        let known: Vec<&str> = session.manifest.packs().iter().map(|pack| pack.name.as_str()).collect();
+        CliError::Usage(format!("no model pack named {name:?}; there are: {}", known.join(", ")))
+    })
+}
+
+fn list(session: &Session) -> Result<Outcome, CliError> {
+    for pack in session.manifest.packs() {
+        let files: Vec<FileRecord> = pack
+            .files()
+            .into_iter()
+            .map(|file| FileRecord {
+                present: pack.builtin || session.models_dir.join(&file.file).is_file(),
+                file: file.file,
+                bytes: file.bytes,
+                sha256: file.sha256,
+                licence: file.licence,
+                source: file.source,
+            })
+            .collect();
+        let present = files.iter().all(|file| file.present);
+        let record = PackRecord { pack: pack.name.clone(), builtin: pack.builtin, present, files };
+        session.output.answer(&record, || describe(&record, session))?;
+    }
+    Ok(Outcome::Complete)
+}
+
+fn describe(record: &PackRecord, session: &Session) -> String {
+    let state = match (record.builtin, record.present) {
+        (true, _) => "inside the program".to_owned(),
+        (false, true) => format!("in {}", session.models_dir.display()),
+        (false, false) => format!("not here; fetch it with: recognizer models fetch {}", record.pack),
+    };
+    let files: Vec<Vec<String>> = record
+        .files
+        .iter()
+        .map(|file| {
+            vec![
+                format!("  {}", file.file),
+                indicatif::HumanBytes(file.bytes).to_string(),
+                file.licence.clone(),
+                file.source.clone(),
+            ]
+        })
+        .collect();
+    format!("{}: {state}\n{}", record.pack, table::table(&files))
+}
+
+fn fetch(session: &Session, packs: &[String], from: Option<PathBuf>) -> Result<Outcome, CliError> {
+    let packs = packs.iter().map(|name| entry(session, name)).collect::<Result<Vec<_>, _>>()?;
+    let mut any_failed = false;
+    for pack in packs {
+        for file in pack.files() {
+            let path = session.models_dir.join(&file.file);
+            let (state, error) = if pack.builtin {
+                ("builtin", None)
+            } else {
+                match models_fetch::fetch(&file, &pack.name, &session.models_dir, from.as_deref()) {
+                    Ok(Download::Fetched) => ("fetched", None),
+                    Ok(Download::AlreadyThere) => ("present", None),
+                    Err(error) => ("failed", Some(error.to_string())),
+                }
+            };
+            any_failed |= error.is_some();
+            report(session, pack, &file, path, state, error)?;
+        }
+    }
+    Ok(Outcome::of(any_failed))
+}
+
+fn verify(session: &Session, names: &[String]) -> Result<Outcome, CliError> {
+    let packs: Vec<&PackEntry> = if names.is_empty() {
+        session.manifest.packs().iter().collect()
+    } else {
+        names.iter().map(|name| entry(session, name)).collect::<Result<_, _>>()?
+    };
+    let mut any_failed = false;
+    for pack in packs {
+        for file in pack.files() {
+            let path = session.models_dir.join(&file.file);
+            let (state, error) = if pack.builtin {
+                ("builtin", None)
+            } else if !path.exists() {
+                // A pack nobody asked for need not be here.
+                any_failed |= !names.is_empty();
+                ("missing", None)
+            } else {
+                match models_fetch::check(&path, &file) {
+                    Ok(()) => ("present", None),
+                    Err(error) => ("wrong_checksum", Some(error.to_string())),
+                }
+            };
+            any_failed |= error.is_some();
+            report(session, pack, &file, path, state, error)?;
+        }
+    }
+    Ok(Outcome::of(any_failed))
+}
+
+fn report(
+    session: &Session,
+    pack: &PackEntry,
+    file: &ModelFile,
+    path: PathBuf,
+    state: &'static str,
+    error: Option<String>,
+) -> Result<(), CliError> {
+    let record = CheckRecord {
+        pack: pack.name.clone(),
+        file: file.file.clone(),
+        path: path.to_string_lossy().into_owned(),
+        state,
+        error,
+    };
+    session.output.answer(&record, || match (&record.error, record.state) {
+        (Some(error), _) => format!("failed: {error}"),
+        (None, "builtin") => format!("{}: inside the program", record.file),
+        (None, "missing") => format!("{}: not here", record.path),
+        (None, "fetched") => format!("{}: fetched, checksum right", record.path),
+        (None, _) => format!("{}: checksum right", record.path),
+    })
+}

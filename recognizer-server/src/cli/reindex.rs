@@ -1,0 +1,58 @@
+//! `recognizer reindex`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use facerecog_engine::gallery::{EnrolOptions, EnrolmentReport};
+use serde::Serialize;
+
+use super::error::CliError;
+use super::photo_options::PhotoOptions;
+use super::session::{IndexOptions, Session};
+use super::{Outcome, enrolment};
+
+/// Learn the known people of a folder
+///
+/// Reads the photos in KNOWN and keeps the embedding of each one's face in the index. The person is
+/// the sub-folder's name, else the file's name without its ending and without a trailing _<number>:
+/// hannibal_1.jpg and hannibal_2.jpg are both hannibal. Only photos that are new or have changed are
+/// read; people whose photos are gone are forgotten. A photo without a usable face is reported and
+/// left out; that is no failure of the command. A running server that uses the index takes the new generation up by itself.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  recognizer reindex known_people
+  recognizer reindex known_people --index /var/lib/facerecog --json")]
+pub(crate) struct Reindex {
+    /// Folder of photos of known people
+    known: PathBuf,
+    #[command(flatten)]
+    index: IndexOptions,
+    /// Read every photo again, changed or not
+    #[arg(long)]
+    full: bool,
+    /// Say what would be done, and write nothing
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    photo: PhotoOptions,
+}
+
+#[derive(Serialize)]
+struct ReindexRecord<'a> {
+    index: String,
+    #[serde(flatten)]
+    report: &'a EnrolmentReport,
+}
+
+impl Reindex {
+    pub(crate) fn run(self, session: &Session) -> Result<Outcome, CliError> {
+        let index_dir = session.index_dir(&self.index);
+        let recognizer = session.recognizer(self.photo.detect())?;
+        let options = EnrolOptions { full: self.full, dry_run: self.dry_run, limits: self.photo.limits() };
+        let report = enrolment::enrol(&recognizer, &self.known, &index_dir, &options)?;
+        let record = ReindexRecord { index: index_dir.to_string_lossy().into_owned(), report: &report };
+        session.output.answer(&record, || enrolment::describe(&report, &index_dir))?;
+        Ok(Outcome::Complete)
+    }
+}

@@ -1,0 +1,215 @@
+//! Accuracy, true accepts at a bound on false ones, and equal error rate of scored pairs.
+//!
+//! A pair is accepted as one person when its distance lies under a threshold.
+
+use std::collections::BTreeSet;
+
+/// A pair whose photos have been compared.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct ScoredPair {
+    /// Part of the list it belongs to.
+    pub(crate) fold: u32,
+    /// Whether it shows one person.
+    pub(crate) same: bool,
+    /// Distance of the embeddings, ≥ 0.
+    pub(crate) distance: f64,
+}
+
+/// Accuracy over the folds, each tested at the threshold that is best on all others.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct FoldAccuracy {
+    /// Mean share of right answers, 0…1.
+    pub(crate) mean: f64,
+    /// Standard deviation over the folds (of the population, as numpy's `std`).
+    pub(crate) std: f64,
+    /// Mean of the thresholds, a distance.
+    pub(crate) threshold: f64,
+}
+
+/// Why pairs allow no measurement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum MetricsError {
+    /// A threshold can only be chosen with both kinds.
+    #[error("the pairs must show some people twice and some different people: {same} same, {different} different")]
+    OneKind { same: usize, different: usize },
+    /// A threshold must be chosen on other pairs than it is tested on.
+    #[error("the pairs must belong to at least two folds")]
+    OneFold,
+}
+
+/// The standard protocol: the threshold is chosen on all folds but one and tested on that one.
+pub(crate) fn fold_accuracy(pairs: &[ScoredPair]) -> Result<FoldAccuracy, MetricsError> {
+    split(pairs)?;
+    let folds: BTreeSet<u32> = pairs.iter().map(|pair| pair.fold).collect();
+    if folds.len() < 2 {
+        return Err(MetricsError::OneFold);
+    }
+    let results: Vec<(f64, f64)> = folds
+        .iter()
+        .map(|&fold| {
+            let (tested, others): (Vec<_>, Vec<_>) = pairs.iter().copied().partition(|pair| pair.fold == fold);
+            let threshold = best_threshold(others);
+            let right = tested.iter().filter(|pair| (pair.distance < threshold) == pair.same).count();
+            (right as f64 / tested.len() as f64, threshold)
+        })
+        .collect();
+    let count = results.len() as f64;
+    let mean = results.iter().map(|(accuracy, _)| accuracy).sum::<f64>() / count;
+    let variance = results.iter().map(|(accuracy, _)| (accuracy - mean).powi(2)).sum::<f64>() / count;
+    let threshold = results.iter().map(|(_, threshold)| threshold).sum::<f64>() / count;
+    Ok(FoldAccuracy { mean, std: variance.sqrt(), threshold })
+}
+
+/// The threshold with the most right answers. Only the gaps between neighbouring distances differ; of
+/// several equally good gaps it is the middle of the middle one.
+fn best_threshold(mut pairs: Vec<ScoredPair>) -> f64 {
+    pairs.sort_by(|a, b| a.distance.total_cmp(&b.distance));
+    let mut best: Vec<f64> = Vec::new();
+    let mut best_right = i64::MIN;
+    // Right answers when the first `index + 1` pairs are accepted, up to a constant.
+    let mut right = 0;
+    for (index, pair) in pairs.iter().enumerate() {
+        right += if pair.same { 1 } else { -1 };
+        let next = pairs.get(index + 1).map_or(pair.distance + 1.0, |next| next.distance);
+        if next <= pair.distance || right < best_right {
+            continue;
+        }
+        if right > best_right {
+            best_right = right;
+            best.clear();
+        }
+        best.push((pair.distance + next) / 2.0);
+    }
+    // Accepting nothing is also an answer, and better than accepting more wrong than right.
+    if best_right < 0 {
+        return 0.0;
+    }
+    best.get(best.len() / 2).copied().unwrap_or(0.0)
+}
+
+/// The share of true pairs accepted at the most lenient threshold that accepts at most the share `far`
+/// of the false ones, over all pairs.
+pub(crate) fn tar_at_far(pairs: &[ScoredPair], far: f64) -> Result<f64, MetricsError> {
+    let (same, different) = split(pairs)?;
+    // A bound that is a whole number of pairs must not lose one to rounding (0.001 · 3000).
+    let allowed = (far * different.len() as f64 + 1e-9).floor() as usize;
+    let accepted = match different.get(allowed) {
+        Some(&threshold) => same.partition_point(|&distance| distance < threshold),
+        None => same.len(),
+    };
+    Ok(accepted as f64 / same.len() as f64)
+}
+
+/// The rate at which false accepts and false rejects are equally many, between two thresholds by
+/// linear interpolation.
+pub(crate) fn equal_error_rate(pairs: &[ScoredPair]) -> Result<f64, MetricsError> {
+    let (same, different) = split(pairs)?;
+    let rates = |threshold: f64| {
+        let accepted =
+            |distances: &[f64]| distances.partition_point(|&d| d <= threshold) as f64 / distances.len() as f64;
+        (accepted(&different), 1.0 - accepted(&same))
+    };
+    let mut thresholds: Vec<f64> = pairs.iter().map(|pair| pair.distance).collect();
+    thresholds.sort_by(f64::total_cmp);
+    thresholds.dedup();
+    let (mut last_far, mut last_frr) = (0.0, 1.0);
+    for threshold in thresholds {
+        let (far, frr) = rates(threshold);
+        if far >= frr {
+            // Where the line between both points crosses far = frr.
+            let (gap, last_gap) = (far - frr, last_frr - last_far);
+            return Ok(last_far + (far - last_far) * last_gap / (gap + last_gap));
+        }
+        (last_far, last_frr) = (far, frr);
+    }
+    Ok(last_far)
+}
+
+/// The distances of true and of false pairs, ascending.
+fn split(pairs: &[ScoredPair]) -> Result<(Vec<f64>, Vec<f64>), MetricsError> {
+    let distances = |same: bool| {
+        let mut distances: Vec<f64> = pairs.iter().filter(|pair| pair.same == same).map(|pair| pair.distance).collect();
+        distances.sort_by(f64::total_cmp);
+        distances
+    };
+    let (same, different) = (distances(true), distances(false));
+    if same.is_empty() || different.is_empty() {
+        return Err(MetricsError::OneKind { same: same.len(), different: different.len() });
+    }
+    Ok((same, different))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 600 pairs in ten folds from integer arithmetic that numpy repeats exactly; rounded to three
+    /// places, so that distances tie.
+    fn pairs() -> Vec<ScoredPair> {
+        (0..600u64)
+            .map(|i| {
+                let hash = (i * 2_654_435_761 + 12_345) % (1 << 32);
+                let unit = ((hash >> 8) % 10_007) as f64 / 10_007.0;
+                let same = i % 2 == 0;
+                let distance = if same { 0.2 + 0.5 * unit } else { 0.5 + 0.6 * unit };
+                ScoredPair { fold: ((i / 2) % 10) as u32, same, distance: (distance * 1000.0).round() / 1000.0 }
+            })
+            .collect()
+    }
+
+    fn close(found: f64, expected: f64) {
+        assert!((found - expected).abs() < 1e-9, "{found} is not {expected}");
+    }
+
+    // The expected values of the next three tests come from numpy (every threshold tried on every fold),
+    // scikit-learn's roc_curve(drop_intermediate=False) and scipy's brentq on 1 - x - tpr(x), over the
+    // same 600 pairs.
+
+    #[test]
+    fn accuracy_agrees_with_numpy() {
+        let accuracy = fold_accuracy(&pairs()).unwrap();
+        close(accuracy.mean, 0.826_666_666_666_666_8);
+        close(accuracy.std, 0.02);
+        close(accuracy.threshold, 0.6983);
+    }
+
+    #[test]
+    fn true_accepts_agree_with_scikit_learn() {
+        for (far, expected) in [(1e-1, 0.71), (1e-2, 0.6), (1e-3, 0.59)] {
+            close(tar_at_far(&pairs(), far).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn equal_error_rate_agrees_with_scikit_learn() {
+        close(equal_error_rate(&pairs()).unwrap(), 0.186_666_666_666_666_68);
+    }
+
+    #[test]
+    fn the_threshold_is_not_chosen_on_the_tested_fold() {
+        // In fold 0 people are far apart, in fold 1 near: each fold's own threshold would be perfect.
+        let pair = |fold, same, distance| ScoredPair { fold, same, distance };
+        let pairs = [pair(0, true, 1.0), pair(0, false, 2.0), pair(1, true, 0.1), pair(1, false, 0.2)];
+        close(fold_accuracy(&pairs).unwrap().mean, 0.5);
+    }
+
+    #[test]
+    fn perfectly_told_apart() {
+        let pair = |fold, same, distance| ScoredPair { fold, same, distance };
+        let pairs = [pair(0, true, 0.1), pair(0, false, 0.9), pair(1, true, 0.2), pair(1, false, 0.8)];
+        let accuracy = fold_accuracy(&pairs).unwrap();
+        close(accuracy.mean, 1.0);
+        close(accuracy.std, 0.0);
+        close(equal_error_rate(&pairs).unwrap(), 0.0);
+        close(tar_at_far(&pairs, 1e-3).unwrap(), 1.0);
+    }
+
+    #[test]
+    fn pairs_of_one_kind_or_one_fold_measure_nothing() {
+        let pair = |same| ScoredPair { fold: 0, same, distance: 0.5 };
+        let only_same = [pair(true)];
+        assert_eq!(fold_accuracy(&only_same), Err(MetricsError::OneKind { same: 1, different: 0 }));
+        assert_eq!(equal_error_rate(&only_same), Err(MetricsError::OneKind { same: 1, different: 0 }));
+        assert_eq!(fold_accuracy(&[pair(true), pair(false)]), Err(MetricsError::OneFold));
+    }
+}

@@ -1,0 +1,73 @@
+//! The folders that photos may be read from.
+
+use std::io;
+use std::path::{Component, Path, PathBuf};
+
+/// Folders below which photos may be read; any photo when there are none.
+#[derive(Debug, Clone)]
+pub(super) struct PhotoRoots(Vec<PathBuf>);
+
+impl PhotoRoots {
+    /// Fails when a folder does not exist.
+    pub(super) fn new(roots: &[PathBuf]) -> io::Result<Self> {
+        let resolve = |root: &PathBuf| {
+            root.canonicalize().map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", root.display())))
+        };
+        roots.iter().map(resolve).collect::<io::Result<_>>().map(Self)
+    }
+
+    /// Whether `path` may be read. Links are followed; of a path that does not exist, the words decide,
+    /// so that an answer tells nothing of what lies outside.
+    pub(super) fn allow(&self, path: &Path) -> bool {
+        if self.0.is_empty() {
+            return true;
+        }
+        let Some(path) = path.canonicalize().ok().or_else(|| absolute(path)) else { return false };
+        self.0.iter().any(|root| path.starts_with(root))
+    }
+}
+
+/// `path` from the root of the file system, with `.` and `..` taken out.
+fn absolute(path: &Path) -> Option<PathBuf> {
+    let mut absolute = PathBuf::new();
+    for component in std::path::absolute(path).ok()?.components() {
+        match component {
+            Component::ParentDir => {
+                absolute.pop();
+            }
+            component => absolute.push(component),
+        }
+    }
+    Some(absolute)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_outside_is_read_by_any_way() {
+        let dir = tempfile::tempdir().unwrap();
+        let base = dir.path().canonicalize().unwrap();
+        for folder in ["in", "out"] {
+            std::fs::create_dir(base.join(folder)).unwrap();
+            std::fs::write(base.join(folder).join("a.jpg"), "x").unwrap();
+        }
+        std::os::unix::fs::symlink(base.join("out/a.jpg"), base.join("in/link.jpg")).unwrap();
+        let roots = PhotoRoots::new(&[base.join("in")]).unwrap();
+        for (path, allowed) in [
+            ("in/a.jpg", true),
+            ("in/missing.jpg", true),
+            ("out/a.jpg", false),
+            ("out/missing.jpg", false),
+            ("in/../out/a.jpg", false),
+            ("in/../out/missing.jpg", false),
+            ("in/link.jpg", false),
+            ("inside.jpg", false),
+        ] {
+            assert_eq!(roots.allow(&base.join(path)), allowed, "{path}");
+        }
+        assert!(PhotoRoots::new(&[]).unwrap().allow(Path::new("/anything")));
+        assert!(PhotoRoots::new(&[base.join("nowhere")]).is_err());
+    }
+}

@@ -1,0 +1,161 @@
+//! Keeps the gallery up to date with the folder of known people and with the index.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use facerecog_engine::gallery::{self, EnrolOptions, Gallery, GalleryError, Verify};
+use facerecog_engine::photo::Limits;
+use facerecog_engine::recognizer::Recognizer;
+
+use super::known_folder::{ChangeDetector, Fingerprint};
+use super::live_gallery::{GalleryState, LiveGallery};
+
+/// How often the folder is looked at.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// After an enrolment that failed as a whole (another process writes the index, the disk is full).
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// Looks at the folder of known people and at the index, and publishes what they hold.
+#[derive(Debug)]
+pub(super) struct Watcher {
+    recognizer: Arc<Recognizer>,
+    known: PathBuf,
+    index_dir: PathBuf,
+    limits: Limits,
+    live: LiveGallery,
+    changes: ChangeDetector,
+    known_missing: bool,
+    /// Content of the index's `CURRENT` when it was last opened.
+    opened: Option<Vec<u8>>,
+    /// The last error of the index, so that it is logged once and not every second.
+    last_error: Option<String>,
+    retry_at: Option<Instant>,
+}
+
+impl Watcher {
+    pub(super) fn new(
+        recognizer: Arc<Recognizer>,
+        known: PathBuf,
+        index_dir: PathBuf,
+        limits: Limits,
+        live: LiveGallery,
+    ) -> Self {
+        Self {
+            recognizer,
+            known,
+            index_dir,
+            limits,
+            live,
+            changes: ChangeDetector::new(),
+            known_missing: false,
+            opened: None,
+            last_error: None,
+            retry_at: None,
+        }
+    }
+
+    /// Learns the folder, then watches it until the process ends.
+    pub(super) fn run(mut self) {
+        let mut first = true;
+        loop {
+            let started = Instant::now();
+            self.look(first);
+            first = false;
+            // A folder that takes long to list, over a slow network, is not listed all the time.
+            std::thread::sleep(INTERVAL.max(started.elapsed()));
+        }
+    }
+
+    fn look(&mut self, first: bool) {
+        match Fingerprint::of(&self.known) {
+            Some(seen) => {
+                self.known_missing = false;
+                // At start there is nothing to wait for: a photo that is still growing is read again.
+                let due = self.retry_at.is_none_or(|at| Instant::now() >= at);
+                if due && (self.changes.should_read(&seen, Instant::now()) || first) {
+                    self.enrol(seen);
+                }
+            }
+            None if !self.known_missing => {
+                self.known_missing = true;
+                tracing::warn!(
+                    "{}: no such folder of known people; watching for it, and answering from the index in {} if there is one",
+                    self.known.display(),
+                    self.index_dir.display()
+                );
+            }
+            None => {}
+        }
+        self.follow_index();
+    }
+
+    fn enrol(&mut self, seen: Fingerprint) {
+        let identity = self.recognizer.pack().embedder_identity();
+        let options = EnrolOptions { limits: self.limits.clone(), ..EnrolOptions::default() };
+        let result =
+            gallery::enrol(&self.known, &self.index_dir, &identity, self.recognizer.as_ref(), &options, &|_| {});
+        match result {
+            Ok(report) => {
+                self.changes.was_read(seen);
+                self.retry_at = None;
+                for skipped in &report.skipped {
+                    tracing::warn!("known photo left out: {}", skipped.message);
+                }
+                for warning in &report.warnings {
+                    tracing::warn!("{}", warning.message);
+                }
+                tracing::info!(
+                    "{}: {} people on {} photos, {} added, {} removed, in {:.1} s",
+                    self.known.display(),
+                    report.people,
+                    report.photos,
+                    report.added,
+                    report.removed,
+                    report.seconds
+                );
+            }
+            Err(error) => {
+                self.retry_at = Some(Instant::now() + RETRY_AFTER);
+                tracing::error!("{}: could not be enrolled: {error}", self.known.display());
+            }
+        }
+    }
+
+    /// Opens the index when another generation has become the live one, whoever wrote it.
+    fn follow_index(&mut self) {
+        let current = std::fs::read(self.index_dir.join("CURRENT")).ok();
+        if current.is_some() && current == self.opened {
+            return;
+        }
+        match Gallery::open(&self.index_dir, &self.recognizer.pack().embedder_identity(), Verify::Header) {
+            Ok(gallery) => {
+                tracing::info!("answering from generation {}, {} embeddings", gallery.generation(), gallery.rows());
+                self.live.set(GalleryState::Ready(Arc::new(gallery)));
+                self.opened = current;
+                self.last_error = None;
+            }
+            Err(error) => self.without_index(&error),
+        }
+    }
+
+    /// Goes on with the gallery there is; without any, says what is missing.
+    fn without_index(&mut self, error: &GalleryError) {
+        let missing = match error {
+            GalleryError::NoGeneration { .. } => format!(
+                "no known people: there is no folder {} and no index in {}",
+                self.known.display(),
+                self.index_dir.display()
+            ),
+            error => error.to_string(),
+        };
+        if self.last_error.as_ref() != Some(&missing) {
+            tracing::error!("{missing}");
+            self.last_error = Some(missing.clone());
+        }
+        if !matches!(self.live.state(), GalleryState::Ready(_)) {
+            self.live.set(GalleryState::Missing(missing));
+        }
+    }
+}
