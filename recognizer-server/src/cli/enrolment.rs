@@ -29,10 +29,10 @@ pub(crate) fn enrol(
 }
 
 /// What people are told of an enrolment: one line, then the photos that need a look.
-pub(crate) fn describe(report: &EnrolmentReport, index_dir: &Path) -> String {
+pub(crate) fn describe(report: &EnrolmentReport) -> String {
     let mut text = format!(
         "{}: generation {}, {} people on {} photos ({} added, {} unchanged, {} removed, {} skipped) in {:.1} s",
-        index_dir.display(),
+        report.index,
         report.generation,
         report.people,
         report.photos,
@@ -42,11 +42,14 @@ pub(crate) fn describe(report: &EnrolmentReport, index_dir: &Path) -> String {
         report.skipped.len(),
         report.seconds
     );
+    if let Some(reason) = &report.rebuilt {
+        text.push_str(&format!("\n  every photo was read again: {reason}"));
+    }
     for skipped in &report.skipped {
-        text.push_str(&format!("\n  skipped: {}", skipped.message));
+        text.push_str(&format!("\n  skipped {}: {}", skipped.photo, skipped.message));
     }
     for warning in &report.warnings {
-        text.push_str(&format!("\n  warning: {}", warning.message));
+        text.push_str(&format!("\n  warning {}: {}", warning.photo, warning.message));
     }
     text
 }

@@ -56,9 +56,9 @@ impl Identify {
         let recognizer = session.recognizer(self.photo.detect())?;
         let limits = self.photo.limits();
         if let Some(known) = &self.known {
-            let options = EnrolOptions { limits: limits.clone(), ..EnrolOptions::default() };
+            let options = EnrolOptions { limits: self.photo.enrol_limits(), ..EnrolOptions::default() };
             let report = enrolment::enrol(&recognizer, known, &index_dir, &options)?;
-            eprintln!("{}", enrolment::describe(&report, &index_dir));
+            eprintln!("{}", enrolment::describe(&report));
         }
         let gallery = Gallery::open(&index_dir, &recognizer.pack().embedder_identity(), Verify::Header)?;
 

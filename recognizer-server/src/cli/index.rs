@@ -51,6 +51,7 @@ struct InfoRecord {
     pack: String,
     embeddings: usize,
     people: usize,
+    skipped: usize,
 }
 
 #[derive(Serialize)]
@@ -63,6 +64,7 @@ struct RowRecord<'a> {
     bbox: BoundingBox,
     score: f32,
     quality: f32,
+    faces_seen: u32,
 }
 
 #[derive(Serialize)]
@@ -95,7 +97,8 @@ fn info(session: &Session, dir: &Path) -> Result<Outcome, CliError> {
         bytes: gallery.path().and_then(|path| path.metadata().ok()).map(|metadata| metadata.len()),
         pack: session.pack_name.clone(),
         embeddings: gallery.rows(),
-        people: gallery.people(),
+        people: gallery.people().len(),
+        skipped: gallery.skipped().len(),
     };
     session.output.answer(&record, || {
         let mut rows = vec![
@@ -103,6 +106,7 @@ fn info(session: &Session, dir: &Path) -> Result<Outcome, CliError> {
             vec!["generation".to_owned(), record.generation.to_string()],
             vec!["pack".to_owned(), record.pack.clone()],
             vec!["people".to_owned(), record.people.to_string()],
+            vec!["skipped photos".to_owned(), record.skipped.to_string()],
             vec!["embeddings".to_owned(), record.embeddings.to_string()],
         ];
         if let Some(bytes) = record.bytes {
@@ -122,11 +126,12 @@ fn list(session: &Session, dir: &Path) -> Result<Outcome, CliError> {
                 image_name: row.image_name,
                 person: row.person,
                 source: row.source,
-                size: row.size,
-                mtime_ns: row.mtime_ns,
+                size: row.file.size,
+                mtime_ns: row.file.modified_ns,
                 bbox: row.bbox,
                 score: row.score,
                 quality: row.quality,
+                faces_seen: row.faces_seen,
             };
             session.output.answer(&record, String::new)?;
         }

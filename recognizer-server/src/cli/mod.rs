@@ -22,6 +22,7 @@ mod session;
 mod table;
 mod verify;
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
@@ -146,7 +147,11 @@ fn start_logging(verbose: u8, server: bool) {
         _ => "info,recognizer=debug,facerecog_engine=debug",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
 }
 
 /// The default width is the standard library's: the CPU affinity bounded by the cgroup quota, v1 or

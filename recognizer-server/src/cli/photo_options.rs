@@ -2,6 +2,7 @@
 
 use clap::Args;
 use facerecog_engine::detect::DetectOptions;
+use facerecog_engine::gallery::EnrolLimits;
 use facerecog_engine::photo::Limits;
 
 /// Options of every command that reads photos.
@@ -40,6 +41,10 @@ impl PhotoOptions {
             max_decode_bytes: self.max_decode_mib.saturating_mul(1 << 20),
             ..Limits::default()
         }
+    }
+
+    pub(crate) fn enrol_limits(&self) -> EnrolLimits {
+        EnrolLimits { max_file_bytes: self.limits().max_file_bytes, ..EnrolLimits::default() }
     }
 }
 

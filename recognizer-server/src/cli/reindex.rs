@@ -3,8 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use facerecog_engine::gallery::{EnrolOptions, EnrolmentReport};
-use serde::Serialize;
+use facerecog_engine::gallery::EnrolOptions;
 
 use super::error::CliError;
 use super::photo_options::PhotoOptions;
@@ -38,21 +37,13 @@ pub(crate) struct Reindex {
     photo: PhotoOptions,
 }
 
-#[derive(Serialize)]
-struct ReindexRecord<'a> {
-    index: String,
-    #[serde(flatten)]
-    report: &'a EnrolmentReport,
-}
-
 impl Reindex {
     pub(crate) fn run(self, session: &Session) -> Result<Outcome, CliError> {
         let index_dir = session.index_dir(&self.index);
         let recognizer = session.recognizer(self.photo.detect())?;
-        let options = EnrolOptions { full: self.full, dry_run: self.dry_run, limits: self.photo.limits() };
+        let options = EnrolOptions { full: self.full, dry_run: self.dry_run, limits: self.photo.enrol_limits() };
         let report = enrolment::enrol(&recognizer, &self.known, &index_dir, &options)?;
-        let record = ReindexRecord { index: index_dir.to_string_lossy().into_owned(), report: &report };
-        session.output.answer(&record, || enrolment::describe(&report, &index_dir))?;
+        session.output.answer(&report, || enrolment::describe(&report))?;
         Ok(Outcome::Complete)
     }
 }

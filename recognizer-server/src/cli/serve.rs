@@ -54,6 +54,7 @@ impl Serve {
             known: self.known,
             photo_roots: self.photo_root,
             limits: self.photo.limits(),
+            enrol_limits: self.photo.enrol_limits(),
         };
         grpc::serve(session.recognizer(self.photo.detect())?, options)?;
         Ok(Outcome::Complete)

@@ -10,7 +10,7 @@ use walkdir::WalkDir;
 /// may take an hour, and those that are complete need not wait for it.
 const LONGEST_WAIT: Duration = Duration::from_secs(3);
 
-/// Names, sizes and modification times of the files in a folder and its direct sub-folders. Listing is
+/// Names, sizes and modification times of the files in a folder and its sub-folders. Listing is
 /// all that works alike on local disks, network folders and the mounts of Kubernetes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Fingerprint(BTreeMap<PathBuf, (u64, Option<SystemTime>)>);
@@ -19,7 +19,7 @@ impl Fingerprint {
     /// `None` when there is no such folder, or it cannot be read.
     pub(super) fn of(folder: &Path) -> Option<Self> {
         std::fs::read_dir(folder).ok()?;
-        let entries = WalkDir::new(folder).min_depth(1).max_depth(2).follow_links(true).into_iter().flatten();
+        let entries = WalkDir::new(folder).follow_links(true).into_iter().flatten();
         let files = entries.filter(|entry| !entry.file_type().is_dir());
         Some(Self(
             files

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use facerecog_engine::gallery::EnrolLimits;
 use facerecog_engine::photo::Limits;
 use facerecog_engine::recognizer::Recognizer;
 use tokio::net::TcpListener;
@@ -46,6 +47,8 @@ pub(crate) struct ServerOptions {
     pub(crate) photo_roots: Vec<PathBuf>,
     /// How much a photo may cost.
     pub(crate) limits: Limits,
+    /// How much is read of the folder of known people.
+    pub(crate) enrol_limits: EnrolLimits,
 }
 
 /// Why the server could not be started, or stopped by itself.
@@ -89,7 +92,8 @@ async fn run(recognizer: Recognizer, options: ServerOptions) -> Result<(), Serve
     let recognizer = Arc::new(recognizer);
     let live = LiveGallery::new();
     let limits = options.limits;
-    let watcher = Watcher::new(Arc::clone(&recognizer), options.known, options.index_dir, limits.clone(), live.clone());
+    let watcher =
+        Watcher::new(Arc::clone(&recognizer), options.known, options.index_dir, options.enrol_limits, live.clone());
     std::thread::Builder::new().name("known-people".into()).spawn(move || watcher.run()).map_err(ServeError::Start)?;
 
     let (reporter, health_service) = tonic_health::server::health_reporter();
@@ -112,7 +116,7 @@ async fn run(recognizer: Recognizer, options: ServerOptions) -> Result<(), Serve
     let announced = tokio::spawn(async move {
         match live.started().await {
             GalleryState::Ready(gallery) => {
-                println!("listening on {local_address}, {} people known", gallery.people());
+                println!("listening on {local_address}, {} people known", gallery.people().len());
             }
             _ => println!("listening on {local_address}, nobody known yet"),
         }

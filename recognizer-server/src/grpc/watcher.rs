@@ -4,8 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use facerecog_engine::gallery::{self, EnrolOptions, Gallery, GalleryError, Verify};
-use facerecog_engine::photo::Limits;
+use facerecog_engine::gallery::{self, EnrolLimits, EnrolOptions, Gallery, GalleryError, Verify};
 use facerecog_engine::recognizer::Recognizer;
 
 use super::known_folder::{ChangeDetector, Fingerprint};
@@ -23,12 +22,14 @@ pub(super) struct Watcher {
     recognizer: Arc<Recognizer>,
     known: PathBuf,
     index_dir: PathBuf,
-    limits: Limits,
+    limits: EnrolLimits,
     live: LiveGallery,
     changes: ChangeDetector,
     known_missing: bool,
-    /// Content of the index's `CURRENT` when it was last opened.
-    opened: Option<Vec<u8>>,
+    /// Why the folder could not be enrolled the last time.
+    enrol_error: Option<String>,
+    /// Generation that requests are answered from.
+    opened: Option<u64>,
     /// The last error of the index, so that it is logged once and not every second.
     last_error: Option<String>,
     retry_at: Option<Instant>,
@@ -39,7 +40,7 @@ impl Watcher {
         recognizer: Arc<Recognizer>,
         known: PathBuf,
         index_dir: PathBuf,
-        limits: Limits,
+        limits: EnrolLimits,
         live: LiveGallery,
     ) -> Self {
         Self {
@@ -50,6 +51,7 @@ impl Watcher {
             live,
             changes: ChangeDetector::new(),
             known_missing: false,
+            enrol_error: None,
             opened: None,
             last_error: None,
             retry_at: None,
@@ -100,11 +102,12 @@ impl Watcher {
             Ok(report) => {
                 self.changes.was_read(seen);
                 self.retry_at = None;
+                self.enrol_error = None;
                 for skipped in &report.skipped {
-                    tracing::warn!("known photo left out: {}", skipped.message);
+                    tracing::warn!("known photo {} left out: {}", skipped.photo, skipped.message);
                 }
                 for warning in &report.warnings {
-                    tracing::warn!("{}", warning.message);
+                    tracing::warn!("known photo {}: {}", warning.photo, warning.message);
                 }
                 tracing::info!(
                     "{}: {} people on {} photos, {} added, {} removed, in {:.1} s",
@@ -118,22 +121,23 @@ impl Watcher {
             }
             Err(error) => {
                 self.retry_at = Some(Instant::now() + RETRY_AFTER);
-                tracing::error!("{}: could not be enrolled: {error}", self.known.display());
+                tracing::error!("known people not enrolled: {error}");
+                self.enrol_error = Some(error.to_string());
             }
         }
     }
 
     /// Opens the index when another generation has become the live one, whoever wrote it.
     fn follow_index(&mut self) {
-        let current = std::fs::read(self.index_dir.join("CURRENT")).ok();
+        let current = gallery::current_generation(&self.index_dir).ok().flatten();
         if current.is_some() && current == self.opened {
             return;
         }
         match Gallery::open(&self.index_dir, &self.recognizer.pack().embedder_identity(), Verify::Header) {
             Ok(gallery) => {
                 tracing::info!("answering from generation {}, {} embeddings", gallery.generation(), gallery.rows());
+                self.opened = Some(gallery.generation());
                 self.live.set(GalleryState::Ready(Arc::new(gallery)));
-                self.opened = current;
                 self.last_error = None;
             }
             Err(error) => self.without_index(&error),
@@ -142,13 +146,14 @@ impl Watcher {
 
     /// Goes on with the gallery there is; without any, says what is missing.
     fn without_index(&mut self, error: &GalleryError) {
-        let missing = match error {
-            GalleryError::NoGeneration { .. } => format!(
+        let missing = match (&self.enrol_error, error) {
+            (Some(enrol_error), _) => format!("no known people: {enrol_error}"),
+            (None, GalleryError::NoGeneration { .. }) => format!(
                 "no known people: there is no folder {} and no index in {}",
                 self.known.display(),
                 self.index_dir.display()
             ),
-            error => error.to_string(),
+            (None, error) => error.to_string(),
         };
         if self.last_error.as_ref() != Some(&missing) {
             tracing::error!("{missing}");
