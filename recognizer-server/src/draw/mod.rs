@@ -51,12 +51,12 @@ pub(crate) fn save(photo: &Photo, annotations: &[Annotation<'_>], path: &Path) -
 /// is shown whole on a screen.
 fn annotate(photo: &Photo, annotations: &[Annotation<'_>]) -> RgbImage {
     let mut canvas = Canvas::of(photo);
-    let unit = (photo.width().max(photo.height()) / 700).max(1);
+    let unit = ((photo.width().max(photo.height()) + 250) / 500).max(1);
     for annotation in annotations {
         let color = if annotation.name.is_some() { KNOWN } else { UNKNOWN };
-        canvas.outline(annotation.face.bbox, 2 * unit, color);
+        canvas.outline(annotation.face.bbox, unit + 1, color);
         for point in annotation.face.landmarks {
-            canvas.dot(point, 1.5 * unit as f32, LANDMARK);
+            canvas.dot(point, 2.0 * unit as f32, LANDMARK);
         }
     }
     // Names last: no box of a neighbour may cross them.

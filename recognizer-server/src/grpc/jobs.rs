@@ -8,8 +8,8 @@ use tokio::sync::{Semaphore, oneshot};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
-/// Jobs waiting or running for each thread of the pool, at most.
-const JOBS_PER_THREAD: usize = 4;
+/// Jobs waiting for each thread of the pool, at most, besides the one it runs.
+const WAITING_PER_THREAD: usize = 4;
 
 /// When a refused caller may try again: about the time of a few photos.
 const RETRY_AFTER: Duration = Duration::from_millis(500);
@@ -22,7 +22,7 @@ pub(super) struct Jobs {
 
 impl Jobs {
     pub(super) fn new() -> Self {
-        Self::with_places(rayon::current_num_threads() * JOBS_PER_THREAD)
+        Self::with_places(rayon::current_num_threads() * (1 + WAITING_PER_THREAD))
     }
 
     fn with_places(places: usize) -> Self {
