@@ -4,9 +4,9 @@ use rayon::prelude::*;
 
 use crate::detect::{DetectOptions, Detector, Face};
 use crate::embed::{Embedder, Embedding, distance, similarity};
-use crate::gallery::{Gallery, GalleryError};
+use crate::gallery::{EnrolRefusal, EnrolledFace, EnrolmentEmbedder, Gallery, GalleryError};
 use crate::model::{ModelError, Pack};
-use crate::photo::Photo;
+use crate::photo::{Limits, Photo};
 
 /// Finds, embeds and compares faces with one pack of models. Cheap to share: wrap it in an
 /// [`std::sync::Arc`] and call it from as many threads as there are cores.
@@ -67,8 +67,35 @@ impl Recognizer {
 
     /// Every face of a photo, largest first, with the known person it is, if any.
     pub fn identify(&self, photo: &Photo, gallery: &Gallery) -> Result<Vec<IdentifiedFace>, IdentifyError> {
-        let _ = (photo, gallery);
-        todo!()
+        let identify = |(face, embedding): (Face, Embedding)| {
+            Ok(IdentifiedFace { face, best: self.best_match(&embedding, gallery)? })
+        };
+        self.embed_faces(photo)?.into_iter().map(identify).collect()
+    }
+
+    /// The known photo nearest to an embedding, when it is within the pack's threshold.
+    pub fn best_match(&self, embedding: &Embedding, gallery: &Gallery) -> Result<Option<Match>, GalleryError> {
+        let decision = self.pack.decision();
+        let nearest = gallery.search(embedding.values(), 1)?;
+        let within = nearest.first().filter(|hit| decision.same(hit.distance));
+        Ok(within.map(|hit| {
+            let row = gallery.row(hit.row);
+            Match {
+                image_name: row.image_name.to_owned(),
+                person: row.person.to_owned(),
+                similarity: hit.similarity,
+                distance: hit.distance,
+                probability: decision.probability.probability(hit.distance),
+            }
+        }))
+    }
+
+
+    /// How well a face can be recognised, 0…1: the detector's score, less for a face of fewer pixels
+    /// than the embedder looks at.
+    pub fn quality(&self, face: &Face) -> f32 {
+        let side = face.bbox.width.min(face.bbox.height) / self.embedder.input_side() as f32;
+        face.score * side.clamp(0.0, 1.0)
     }
 
     /// Compares two embeddings of this recognizer.
@@ -85,9 +112,27 @@ impl Recognizer {
     }
 }
 
+impl EnrolmentEmbedder for Recognizer {
+    fn embed(&self, bytes: &[u8], limits: &Limits) -> Result<EnrolledFace, EnrolRefusal> {
+        let photo = Photo::decode(bytes, limits)
+            .map_err(|e| EnrolRefusal { code: e.kind.code().to_owned(), message: e.to_string() })?;
+        let network_failed = |e: ModelError| EnrolRefusal { code: "model_failed".to_owned(), message: e.to_string() };
+        let faces = self.detect(&photo).map_err(network_failed)?;
+        let Some(face) = faces.first() else {
+            return Err(EnrolRefusal { code: "no_face".to_owned(), message: "no face was found on it".to_owned() });
+        };
+        Ok(EnrolledFace {
+            embedding: self.embed(&photo, face).map_err(network_failed)?,
+            bbox: face.bbox,
+            score: face.score,
+            quality: self.quality(face),
+            faces_seen: faces.len() as u32,
+        })
+    }
+}
+
 /// Why a photo could not be identified.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum IdentifyError {
     /// A network failed.
     #[error(transparent)]

@@ -16,6 +16,7 @@ use facerecog_engine::gallery::{
     GalleryError, IndexWriter, Verify, current_generation, enrol, verify,
 };
 use facerecog_engine::model::EmbedderIdentity;
+use facerecog_engine::photo::Limits;
 use tempfile::TempDir;
 
 /// Decodes photos and takes the mean of each channel for the embedding. The red of the first pixel
@@ -26,7 +27,7 @@ struct MeanColour {
 }
 
 impl EnrolmentEmbedder for MeanColour {
-    fn embed(&self, bytes: &[u8]) -> Result<EnrolledFace, EnrolRefusal> {
+    fn embed(&self, bytes: &[u8], _limits: &Limits) -> Result<EnrolledFace, EnrolRefusal> {
         self.calls.fetch_add(1, Ordering::Relaxed);
         let refusal = |code: &str, message: String| EnrolRefusal { code: code.into(), message };
         let photo = image::load_from_memory(bytes).map_err(|error| refusal("broken_image", error.to_string()))?;
@@ -366,7 +367,7 @@ fn what_cannot_be_enrolled_is_reported_and_the_rest_goes_in() {
     fs::write(place.known().join(std::ffi::OsStr::from_bytes(b"caf\xe9.jpg")), "x").unwrap();
     fs::create_dir(place.known().join(std::ffi::OsStr::from_bytes(b"ren\xe9"))).unwrap();
     fs::create_dir(place.known().join("a folder.jpg")).unwrap();
-    let limits = EnrolLimits { max_file_bytes: 4096, ..EnrolLimits::default() };
+    let limits = EnrolLimits { photo: Limits { max_file_bytes: 4096, ..Limits::default() }, ..EnrolLimits::default() };
     let options = EnrolOptions { limits, ..EnrolOptions::default() };
     let report = place.try_enrol(&options).unwrap();
     let expected = [

@@ -122,7 +122,14 @@ impl PackEntry {
 
     /// Whether all its files are inside this library.
     pub fn is_builtin(&self) -> bool {
-        self.files().all(|file| facerecog_models::builtin(&file.sha256).is_some())
+        self.files().all(ModelFile::is_builtin)
+    }
+}
+
+impl ModelFile {
+    /// Whether this very content is inside this library.
+    pub fn is_builtin(&self) -> bool {
+        facerecog_models::builtin(&self.sha256).is_some()
     }
 }
 

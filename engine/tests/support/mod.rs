@@ -9,7 +9,7 @@ use facerecog_engine::photo::{Limits, Photo};
 use facerecog_engine::recognizer::Recognizer;
 
 /// The shared folder, or `None` after saying that `test` is skipped.
-pub fn shared(test: &str) -> Option<PathBuf> {
+pub(crate) fn shared(test: &str) -> Option<PathBuf> {
     let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared");
     let dir = std::env::var_os("FACERECOG_SHARED").map_or(default, PathBuf::from);
     if dir.join("data").is_dir() {
@@ -20,18 +20,18 @@ pub fn shared(test: &str) -> Option<PathBuf> {
 }
 
 /// A recognizer of one of the manifest's packs.
-pub fn recognizer(pack: &str, shared: &Path) -> Recognizer {
+pub(crate) fn recognizer(pack: &str, shared: &Path) -> Recognizer {
     let pack = Manifest::builtin().pack(pack, Some(&shared.join("models"))).expect("the pack is complete");
     Recognizer::new(pack, DetectOptions::default()).expect("the pack loads")
 }
 
 /// A photo that must decode.
-pub fn open(path: &Path) -> Photo {
+pub(crate) fn open(path: &Path) -> Photo {
     Photo::open(path, &Limits::default()).unwrap_or_else(|e| panic!("{e}"))
 }
 
 /// Every photo below `dir`, sorted.
-pub fn photos(dir: &Path) -> Vec<PathBuf> {
+pub(crate) fn photos(dir: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![dir.to_owned()];
     while let Some(folder) = folders.pop() {

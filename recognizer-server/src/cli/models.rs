@@ -84,29 +84,26 @@ impl Models {
     }
 }
 
-fn entry<'a>(session: &'a Session, name: &str) -> Result<&'a PackEntry, CliError> {
-    session.manifest.packs().iter().find(|pack| pack.name == name).ok_or_else(|| {
-        let known: Vec<&str> = session.manifest.packs().iter().map(|pack| pack.name.as_str()).collect();
-        CliError::Usage(format!("no model pack named {name:?}; there are: {}", known.join(", ")))
-    })
+/// The packs called `names`, in this order.
+fn entries<'a>(session: &'a Session, names: &'a [String]) -> Result<Vec<(&'a str, &'a PackEntry)>, CliError> {
+    names.iter().map(|name| Ok((name.as_str(), session.manifest.entry(name)?))).collect()
 }
 
 fn list(session: &Session) -> Result<Outcome, CliError> {
-    for pack in session.manifest.packs() {
+    for (name, pack) in session.manifest.packs() {
         let files: Vec<FileRecord> = pack
             .files()
-            .into_iter()
             .map(|file| FileRecord {
-                present: pack.builtin || session.models_dir.join(&file.file).is_file(),
-                file: file.file,
+                present: file.is_builtin() || session.models_dir.join(&file.file).is_file(),
+                file: file.file.clone(),
                 bytes: file.bytes,
-                sha256: file.sha256,
-                licence: file.licence,
-                source: file.source,
+                sha256: file.sha256.clone(),
+                licence: file.licence.clone(),
+                source: file.source.clone(),
             })
             .collect();
         let present = files.iter().all(|file| file.present);
-        let record = PackRecord { pack: pack.name.clone(), builtin: pack.builtin, present, files };
+        let record = PackRecord { pack: name.to_owned(), builtin: pack.is_builtin(), present, files };
         session.output.answer(&record, || describe(&record, session))?;
     }
     Ok(Outcome::Complete)
@@ -134,51 +131,46 @@ fn describe(record: &PackRecord, session: &Session) -> String {
 }
 
 fn fetch(session: &Session, packs: &[String], from: Option<PathBuf>) -> Result<Outcome, CliError> {
-    let packs = packs.iter().map(|name| entry(session, name)).collect::<Result<Vec<_>, _>>()?;
     let mut any_failed = false;
-    for pack in packs {
+    for (name, pack) in entries(session, packs)? {
         for file in pack.files() {
             let path = session.models_dir.join(&file.file);
-            let (state, error) = if pack.builtin {
+            let (state, error) = if file.is_builtin() {
                 ("builtin", None)
             } else {
-                match models_fetch::fetch(&file, &pack.name, &session.models_dir, from.as_deref()) {
+                match models_fetch::fetch(file, name, &session.models_dir, from.as_deref()) {
                     Ok(Download::Fetched) => ("fetched", None),
                     Ok(Download::AlreadyThere) => ("present", None),
                     Err(error) => ("failed", Some(error.to_string())),
                 }
             };
             any_failed |= error.is_some();
-            report(session, pack, &file, path, state, error)?;
+            report(session, name, file, path, state, error)?;
         }
     }
     Ok(Outcome::of(any_failed))
 }
 
 fn verify(session: &Session, names: &[String]) -> Result<Outcome, CliError> {
-    let packs: Vec<&PackEntry> = if names.is_empty() {
-        session.manifest.packs().iter().collect()
-    } else {
-        names.iter().map(|name| entry(session, name)).collect::<Result<_, _>>()?
-    };
+    let packs = if names.is_empty() { session.manifest.packs().collect() } else { entries(session, names)? };
     let mut any_failed = false;
-    for pack in packs {
+    for (name, pack) in packs {
         for file in pack.files() {
             let path = session.models_dir.join(&file.file);
-            let (state, error) = if pack.builtin {
+            let (state, error) = if file.is_builtin() {
                 ("builtin", None)
             } else if !path.exists() {
                 // A pack nobody asked for need not be here.
                 any_failed |= !names.is_empty();
                 ("missing", None)
             } else {
-                match models_fetch::check(&path, &file) {
+                match models_fetch::check(&path, file) {
                     Ok(()) => ("present", None),
                     Err(error) => ("wrong_checksum", Some(error.to_string())),
                 }
             };
             any_failed |= error.is_some();
-            report(session, pack, &file, path, state, error)?;
+            report(session, name, file, path, state, error)?;
         }
     }
     Ok(Outcome::of(any_failed))
@@ -186,14 +178,14 @@ fn verify(session: &Session, names: &[String]) -> Result<Outcome, CliError> {
 
 fn report(
     session: &Session,
-    pack: &PackEntry,
+    pack: &str,
     file: &ModelFile,
     path: PathBuf,
     state: &'static str,
     error: Option<String>,
 ) -> Result<(), CliError> {
     let record = CheckRecord {
-        pack: pack.name.clone(),
+        pack: pack.to_owned(),
         file: file.file.clone(),
         path: path.to_string_lossy().into_owned(),
         state,

@@ -44,7 +44,7 @@ impl PhotoOptions {
     }
 
     pub(crate) fn enrol_limits(&self) -> EnrolLimits {
-        EnrolLimits { max_file_bytes: self.limits().max_file_bytes, ..EnrolLimits::default() }
+        EnrolLimits { photo: self.limits(), ..EnrolLimits::default() }
     }
 }
 

@@ -26,12 +26,12 @@ use crate::photo::{Limits, PhotoErrorKind};
 
 /// Turns the file of a known photo into the embedding to enrol.
 pub trait EnrolmentEmbedder: Sync {
-    /// Finds the largest face and embeds it.
+    /// Finds the largest face and embeds it; decodes within `limits`.
     ///
     /// # Errors
     /// Why there is nothing to enrol. The answer must depend on `bytes` alone: refusals are
     /// remembered, and the photo is not asked for again until its content changes.
-    fn embed(&self, bytes: &[u8]) -> Result<EnrolledFace, EnrolRefusal>;
+    fn embed(&self, bytes: &[u8], limits: &Limits) -> Result<EnrolledFace, EnrolRefusal>;
 }
 
 /// The face of a known photo.
@@ -73,8 +73,8 @@ pub struct EnrolOptions {
 /// Bounds of an enrolment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EnrolLimits {
-    /// Largest file of a photo, in bytes.
-    pub max_file_bytes: u64,
+    /// How much one photo may cost.
+    pub photo: Limits,
     /// Most photos in a known folder.
     pub max_photos: usize,
 }
@@ -82,7 +82,7 @@ pub struct EnrolLimits {
 impl Default for EnrolLimits {
     /// The file size of [`Limits`], 10 million photos.
     fn default() -> Self {
-        Self { max_file_bytes: Limits::default().max_file_bytes, max_photos: 10_000_000 }
+        Self { photo: Limits::default(), max_photos: 10_000_000 }
     }
 }
 
@@ -311,7 +311,7 @@ impl<'a> Enrolment<'a, '_> {
             _ => {}
         }
         let path = self.folder.path_of(photo.source);
-        let (bytes, file) = match read_photo(&path, self.options.limits.max_file_bytes) {
+        let (bytes, file) = match read_photo(&path, self.options.limits.photo.max_file_bytes) {
             Ok(read) => read,
             Err(error) => {
                 let may_come_back = matches!(error, PhotoErrorKind::Io(_) | PhotoErrorKind::PermissionDenied);
@@ -334,7 +334,7 @@ impl<'a> Enrolment<'a, '_> {
         if self.options.dry_run {
             return Ok(Outcome::Planned);
         }
-        let refusal = match self.embedder.embed(&bytes) {
+        let refusal = match self.embedder.embed(&bytes, &self.options.limits.photo) {
             Ok(face) => {
                 let values = face.embedding.values();
                 if values.len() != self.identity.dims {
