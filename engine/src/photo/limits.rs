@@ -27,9 +27,7 @@ impl Limits {
     pub(super) fn check_file(&self, bytes: u64) -> Result<(), PhotoErrorKind> {
         match bytes {
             0 => Err(PhotoErrorKind::Empty),
-            _ if bytes > self.max_file_bytes => {
-                Err(PhotoErrorKind::FileTooLarge { bytes, limit: self.max_file_bytes })
-            }
+            _ if bytes > self.max_file_bytes => Err(PhotoErrorKind::FileTooLarge { bytes, limit: self.max_file_bytes }),
             _ => Ok(()),
         }
     }

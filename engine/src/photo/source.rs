@@ -93,7 +93,7 @@ mod tests {
     #[test]
     fn refuses_files_that_may_not_be_read() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::set_permissions(file.path(), std::fs::Permissions::from_mode(0)).unwrap();
+        std::fs::set_permissions(file.path(), std::fs::Permissions::from_mode(0o000)).unwrap();
         if File::open(file.path()).is_ok() {
             println!("skipped: this user may read every file");
             return;
