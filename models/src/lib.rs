@@ -7,10 +7,10 @@ pub const MANIFEST: &str = include_str!("../manifest.toml");
 /// The built-in ONNX file with this content: `sha256` in lowercase hexadecimal, as the manifest has it.
 pub fn builtin(sha256: &str) -> Option<&'static [u8]> {
     Some(match sha256 {
-        "f8ef79c93fb40c2dc6972f430f4afc583dcf230268b1050c0172955824dee02d" => include_bytes!("../dlib_resnet.onnx"),
-        "d031f35020d6418b79d4127194d59478727e293330c5c27b8a3035bbb01b0171" => include_bytes!("../mtcnn_onet.onnx"),
-        "8a58c4523fa5d436d4e3a0f6481dcb8cb0526c91e2cbcdf710b974f639921791" => include_bytes!("../mtcnn_pnet.onnx"),
-        "a8ed1c0b9bb06cb6d0b72f9700cfde237bbb7bdb8671f38d32f9511ba6a0188f" => include_bytes!("../mtcnn_rnet.onnx"),
+        "605fe5114c218d5d4c482dcc2ae240cf9ec688754c3bf7b341393bc8ec3fddac" => include_bytes!("../dlib_resnet.onnx"),
+        "a723de371c0a2d99866391ebd879c0986763ceb48caa78ecd71f96bbb271244a" => include_bytes!("../mtcnn_onet.onnx"),
+        "ccf1f0997a32e6f78e6b38479e2c6c12d6e7fdd62976f319cba49f78d526b685" => include_bytes!("../mtcnn_pnet.onnx"),
+        "2d1428e0971aec6eacf1618c5d27867071a49c3dcd791b65be6bf09214333e70" => include_bytes!("../mtcnn_rnet.onnx"),
         _ => return None,
     })
 }

@@ -7,23 +7,27 @@ use super::Photo;
 use crate::BoundingBox;
 
 impl Photo {
-    /// The photo at another size: the mean of the pixels that a new one covers when it shrinks
-    /// (no aliasing), bilinear when it grows. A side of 0 counts as 1.
+    /// The photo at another size, the aspect ratio left to the caller; a side of 0 counts as 1.
+    ///
+    /// Bilinear: when shrinking, each pixel weighs all those it covers (so that nothing aliases);
+    /// when growing, it lies between its four neighbours.
     pub fn resize(&self, width: u32, height: u32) -> Self {
         let (width, height) = (width.max(1), height.max(1));
         if (width, height) == (self.width, self.height) {
             return self.clone();
         }
-        let shrinks = width <= self.width && height <= self.height;
-        let filter = if shrinks { FilterType::Box } else { FilterType::Bilinear };
-        let all = BoundingBox::new(0.0, 0.0, self.width as f32, self.height as f32);
-        self.filtered(all, width, height, filter)
+        self.filtered(self.bounds(), width, height, FilterType::Bilinear)
     }
 
     /// The part `region` of the photo, which lies inside it, at another size: each new pixel is the
     /// mean of those it covers, or a copy of the one it lies in.
     pub(crate) fn resize_region(&self, region: BoundingBox, width: u32, height: u32) -> Self {
         self.filtered(region, width, height, FilterType::Box)
+    }
+
+    /// The whole photo as a box.
+    pub(crate) fn bounds(&self) -> BoundingBox {
+        BoundingBox::new(0.0, 0.0, self.width as f32, self.height as f32)
     }
 
     fn filtered(&self, region: BoundingBox, width: u32, height: u32, filter: FilterType) -> Self {

@@ -61,8 +61,8 @@ pub(super) fn crop(photo: &Photo, bbox: &BoundingBox, side: u32) -> Option<Photo
         let to = (((y - top) * width + seen_left - left) * 3) as usize;
         padded[to..to + row_bytes].copy_from_slice(&photo.rgb()[from..from + row_bytes]);
     }
-    let region = BoundingBox::new(0.0, 0.0, width as f32, height as f32);
-    Some(Photo::from_rgb(width as u32, height as u32, padded).resize_region(region, side, side))
+    let padded = Photo::from_rgb(width as u32, height as u32, padded);
+    Some(padded.resize_region(padded.bounds(), side, side))
 }
 
 #[cfg(test)]

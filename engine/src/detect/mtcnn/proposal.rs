@@ -71,7 +71,7 @@ impl ProposalNetwork {
     fn level(&self, photo: &Photo, scale: f32) -> Result<Vec<Proposal>, ModelError> {
         let scaled = |side: u32| (side as f32 * scale + 1.0) as u32;
         let (width, height) = (scaled(photo.width()), scaled(photo.height()));
-        let level = photo.resize(width, height);
+        let level = photo.resize_region(photo.bounds(), width, height);
         let (width, height) = (width as usize, height as usize);
         let (seen_width, seen_height) = (width + 2 * MARGIN, height + 2 * MARGIN);
         let padded_width = seen_width.next_multiple_of(SIDE_MULTIPLE);
