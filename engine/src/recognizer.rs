@@ -90,7 +90,6 @@ impl Recognizer {
         }))
     }
 
-
     /// How well a face can be recognised, 0…1: the detector's score, less for a face of fewer pixels
     /// than the embedder looks at.
     pub fn quality(&self, face: &Face) -> f32 {

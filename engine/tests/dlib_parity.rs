@@ -76,8 +76,10 @@ fn faces_of_photos_are_found_and_described_as_dlib_does() {
                 let [left, top, right, bottom] = expected.raw_rect_ltrb;
                 let rect = BoundingBox::new(left, top, right - left + 1.0, bottom - top + 1.0);
                 let iou = |face: &BoundingBox| face.iou(&rect);
-                let nearest =
-                    found.iter().max_by(|a, b| iou(&a.0.bbox).total_cmp(&iou(&b.0.bbox))).filter(|f| iou(&f.0.bbox) >= 0.4);
+                let nearest = found
+                    .iter()
+                    .max_by(|a, b| iou(&a.0.bbox).total_cmp(&iou(&b.0.bbox)))
+                    .filter(|f| iou(&f.0.bbox) >= 0.4);
                 (image.path.clone(), nearest.map(|(_, embedding)| distance(embedding.values(), &expected.encoding)))
             };
             image.faces.iter().map(compare).collect::<Vec<_>>()
@@ -85,7 +87,8 @@ fn faces_of_photos_are_found_and_described_as_dlib_does() {
         .collect();
 
     let missed: Vec<_> = compared.iter().filter(|(_, d)| d.is_none()).map(|(path, _)| path).collect();
-    let mut distances: Vec<(f32, &str)> = compared.iter().filter_map(|(path, d)| Some(((*d)?, path.as_str()))).collect();
+    let mut distances: Vec<(f32, &str)> =
+        compared.iter().filter_map(|(path, d)| Some(((*d)?, path.as_str()))).collect();
     distances.sort_by(|a, b| b.0.total_cmp(&a.0));
     let mean = distances.iter().map(|(d, _)| d).sum::<f32>() / distances.len() as f32;
     println!("{} of {} faces found, missed: {missed:?}", distances.len(), compared.len());

@@ -44,8 +44,7 @@ impl Halved {
     /// Half the size of the part of `photo` that the crop touches; `to_photo` is changed to lead there.
     fn of_photo(photo: &Photo, to_photo: &mut SimilarityTransform, side: u32) -> Self {
         let far = (side - 1) as f32;
-        let corners =
-            [(0.0, 0.0), (far, 0.0), (0.0, far), (far, far)].map(|(x, y)| to_photo.apply(Point::new(x, y)));
+        let corners = [(0.0, 0.0), (far, 0.0), (0.0, far), (far, far)].map(|(x, y)| to_photo.apply(Point::new(x, y)));
         // As wide as the whole chain of halvings may look beyond the corners.
         let margin = 2.0 * to_photo.scale() + 2.0;
         let clamp = |v: f32, max: u32| v.clamp(0.0, max as f32) as usize;

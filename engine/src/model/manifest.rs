@@ -210,7 +210,8 @@ fn read_file(pack: &str, file: &ModelFile, models_dir: Option<&Path>) -> Result<
     if let Some(onnx) = facerecog_models::builtin(&file.sha256) {
         return Ok(NetworkFile { file: file.file.clone(), onnx: Cow::Borrowed(onnx) });
     }
-    let missing = |searched: String| ModelError::MissingFile { pack: pack.to_owned(), file: file.file.clone(), searched };
+    let missing =
+        |searched: String| ModelError::MissingFile { pack: pack.to_owned(), file: file.file.clone(), searched };
     let Some(dir) = models_dir else {
         return Err(missing("this program (no models folder was given)".to_owned()));
     };

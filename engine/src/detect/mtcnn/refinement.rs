@@ -111,12 +111,7 @@ impl Refined {
 }
 
 /// Runs a network on the pixels under a box.
-fn look(
-    network: &Network,
-    photo: &Photo,
-    candidate: &Candidate,
-    side: u32,
-) -> Result<Option<Vec<Output>>, ModelError> {
+fn look(network: &Network, photo: &Photo, candidate: &Candidate, side: u32) -> Result<Option<Vec<Output>>, ModelError> {
     let Some(crop) = crop(photo, &candidate.bbox, side) else { return Ok(None) };
     let input = planes(&crop, ChannelOrder::RGB, [0.0; 3], [1.0; 3]);
     network.run(side as usize, side as usize, &input).map(Some)
@@ -125,10 +120,7 @@ fn look(
 /// O-Net's ten numbers are x1…x5, y1…y5 as fractions of the box, whose pixels count from 1.
 fn landmarks(bbox: &BoundingBox, points: &[f32; 10]) -> [Point; 5] {
     std::array::from_fn(|i| {
-        Point::new(
-            (bbox.width + 1.0) * points[i] + bbox.x - 1.0,
-            (bbox.height + 1.0) * points[i + 5] + bbox.y - 1.0,
-        )
+        Point::new((bbox.width + 1.0) * points[i] + bbox.x - 1.0, (bbox.height + 1.0) * points[i + 5] + bbox.y - 1.0)
     })
 }
 
