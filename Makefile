@@ -1,0 +1,42 @@
+# One target folder, and the same profile and features everywhere: anything else builds the inference
+# engine once more, which takes minutes.
+CARGO ?= cargo
+BUILD := --release --workspace
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+RECOGNIZER := $(TARGET)/release/recognizer
+RUN := $(TARGET)/run
+
+.PHONY: help build run test bench compare
+
+help:
+	@echo "make run      build, learn known_people/, name the people on examples/"
+	@echo "make test     format, lints, tests, documentation: what CI runs"
+	@echo "make bench    time decode, detect, align, embed, search and the whole"
+	@echo "make build    build alone: $(RECOGNIZER)"
+
+build:
+	$(CARGO) build $(BUILD)
+
+run: build
+	@mkdir -p $(RUN)
+	@$(RECOGNIZER) identify examples --known known_people --index $(RUN)/index --draw $(RUN)/pictures
+	@$(RECOGNIZER) identify examples --index $(RUN)/index --json >$(RUN)/answers.jsonl
+	@sed -E 's|^\{"photo":"examples/([^"]*)",.*"image_name":"([^"]*)","faces":.*|\1,\2|' $(RUN)/answers.jsonl >$(RUN)/named.csv
+	@tail -n +2 examples/expected.csv | cut -d, -f1,2 | diff - $(RUN)/named.csv \
+		|| { echo "wrong names: < is right, > was answered"; exit 1; }
+	@echo
+	@echo "Everyone is named as examples/expected.csv says. The photos with boxes and names:"
+	@ls -d $(RUN)/pictures/*
+
+test:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy $(BUILD) --all-targets -- -D warnings
+	$(CARGO) test $(BUILD) -- --show-output
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(BUILD) --no-deps
+
+bench:
+	$(CARGO) bench --workspace --bench '*'
+
+compare:
+	@echo "The comparison with other libraries comes with the inference kernels; there is nothing to run yet." >&2
+	@exit 1
