@@ -4,6 +4,8 @@ mod decision;
 mod error;
 mod manifest;
 mod network;
+#[cfg(test)]
+mod onnxruntime_parity;
 mod pack;
 
 pub use decision::{Decision, Logistic};

@@ -1,6 +1,9 @@
 //! The shared folder of photos and reference values that some tests measure against.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+pub(crate) mod peers;
+mod shared_folder;
+
 use std::path::{Path, PathBuf};
 
 use facerecog_engine::detect::DetectOptions;
@@ -8,16 +11,7 @@ use facerecog_engine::model::Manifest;
 use facerecog_engine::photo::{Limits, Photo};
 use facerecog_engine::recognizer::Recognizer;
 
-/// The shared folder, or `None` after saying that `test` is skipped.
-pub(crate) fn shared(test: &str) -> Option<PathBuf> {
-    let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared");
-    let dir = std::env::var_os("FACERECOG_SHARED").map_or(default, PathBuf::from);
-    if dir.join("data").is_dir() {
-        return Some(dir);
-    }
-    println!("skipped: {test}: no shared folder at {} (set FACERECOG_SHARED)", dir.display());
-    None
-}
+pub(crate) use shared_folder::shared;
 
 /// A recognizer of one of the manifest's packs.
 pub(crate) fn recognizer(pack: &str, shared: &Path) -> Recognizer {

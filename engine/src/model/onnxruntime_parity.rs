@@ -1,0 +1,104 @@
+//! The built-in networks against ONNX Runtime, which reads the same files.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use super::Network;
+use crate::photo::{Limits, Photo};
+use crate::tensor::{ChannelOrder, planes};
+
+#[path = "../../tests/support/peers.rs"]
+mod peers;
+
+/// Photos of the repository; each is resized to the network's input, whatever that does to it.
+const PHOTOS: [&str; 4] =
+    ["known_people/obama.jpg", "examples/group.jpg", "examples/chelsea.png", "examples/coffee.jpg"];
+
+#[derive(Deserialize)]
+struct Answer {
+    outputs: HashMap<String, Tensor>,
+}
+
+#[derive(Deserialize)]
+struct Tensor {
+    shape: Vec<usize>,
+    values: Vec<f32>,
+}
+
+#[test]
+fn proposal_network_is_that_of_onnx_runtime() {
+    // The smallest input, one with odd sides, and a level of a pyramid.
+    for (height, width) in [(12, 12), (37, 53), (120, 161)] {
+        compare("mtcnn_pnet.onnx", height, width);
+    }
+}
+
+#[test]
+fn refinement_network_is_that_of_onnx_runtime() {
+    compare("mtcnn_rnet.onnx", 24, 24);
+}
+
+#[test]
+fn output_network_is_that_of_onnx_runtime() {
+    compare("mtcnn_onet.onnx", 48, 48);
+}
+
+#[test]
+fn embedding_network_is_that_of_onnx_runtime() {
+    compare("dlib_resnet.onnx", 150, 150);
+}
+
+/// Runs noise and photos through both: every output of every input within 1e-4.
+fn compare(file: &str, height: usize, width: usize) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let model = root.join("models").join(file);
+    let network = Network::parse(file, &fs::read(&model).expect("the network's file")).expect("the network parses");
+
+    let mut inputs: Vec<Vec<f32>> = (1..=4).map(|seed| noise(seed, 3 * height * width)).collect();
+    for photo in PHOTOS {
+        let photo = Photo::open(root.join(photo), &Limits::default()).expect("the photo decodes");
+        let resized = photo.resize(width as u32, height as u32);
+        inputs.push(planes(&resized, ChannelOrder::RGB, [0.0; 3], [1.0; 3]));
+    }
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let files = inputs.iter().enumerate().map(|(index, input)| {
+        let path = dir.path().join(format!("{index}.f32"));
+        let bytes: Vec<u8> = input.iter().flat_map(|value| value.to_le_bytes()).collect();
+        fs::write(&path, bytes).expect("the input is written");
+        path
+    });
+    let shape = format!("1x3x{height}x{width}");
+    let printed = peers::output_of(peers::script("mtcnn_onnxruntime.py").arg(&model).arg(shape).args(files));
+    let answers: Vec<Answer> = serde_json::from_slice(&printed).expect("the script prints JSON");
+    assert_eq!(answers.len(), inputs.len());
+
+    let mut worst = 0.0_f32;
+    for (input, answer) in inputs.iter().zip(&answers) {
+        let ours = network.run(height, width, input).expect("the network runs");
+        assert_eq!(ours.len(), answer.outputs.len());
+        for (name, theirs) in &answer.outputs {
+            let ours = &ours[network.output_index(name).expect("the output has a name")];
+            assert_eq!(ours.shape, theirs.shape, "{file} {name}");
+            assert_eq!(ours.values.len(), theirs.values.len(), "{file} {name}");
+            for (a, b) in ours.values.iter().zip(&theirs.values) {
+                assert!((a - b).abs() <= 1e-4, "{file} at {height}×{width}, {name}: {a} instead of {b}");
+                worst = worst.max((a - b).abs());
+            }
+        }
+    }
+    println!("{file} at {height}×{width}: {} inputs, largest difference {worst:.1e}", inputs.len());
+}
+
+/// Pixel values 0…255 without any pattern, the same in every run (a linear congruential generator with
+/// Knuth's MMIX constants).
+fn noise(seed: u64, count: usize) -> Vec<f32> {
+    let mut state = seed;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 56) as f32
+    };
+    (0..count).map(|_| next()).collect()
+}

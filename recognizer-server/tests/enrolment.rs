@@ -1,0 +1,105 @@
+//! Enrolling a folder in which not everything is as it should be, and enrolling it again.
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+/// Enrols and gives the report. Photos that cannot be enrolled are no failure of the command.
+fn reindex(known: &Path, index: &Path) -> Value {
+    let output = support::run(support::recognizer().args(["--json", "reindex"]).arg(known).arg("--index").arg(index));
+    assert!(output.status.success(), "{}: {}", output.status, support::complaints(&output));
+    let mut records = support::records(&output);
+    assert_eq!(records.len(), 1);
+    records.remove(0)
+}
+
+/// The report's numbers, without what differs from run to run.
+fn counts(report: &Value) -> Value {
+    let fields = ["photos", "embeddings", "people", "added", "unchanged", "removed", "embedded"];
+    fields.iter().map(|&field| (field.to_owned(), report[field].clone())).collect::<serde_json::Map<_, _>>().into()
+}
+
+fn copy(from: &str, to: &Path) {
+    fs::copy(support::repository().join(from), to).unwrap_or_else(|e| panic!("{from} to {}: {e}", to.display()));
+}
+
+#[test]
+fn bad_photos_are_reported_by_name_and_the_rest_goes_in() {
+    let dir = tempfile::tempdir().unwrap();
+    let known = dir.path().join("known");
+    for folder in ["eileen", "other"] {
+        fs::create_dir_all(known.join(folder)).unwrap();
+        copy("examples/astronaut.jpg", &known.join(folder).join("portrait.jpg"));
+    }
+    copy("known_people/obama.jpg", &known.join("obama_1.jpg"));
+    copy("examples/obama2.jpg", &known.join("obama_2.jpg"));
+    copy("examples/coffee.jpg", &known.join("cup.jpg"));
+    fs::write(known.join("broken.jpg"), [&[0xff, 0xd8, 0xff, 0xe0][..], &[7; 5000]].concat()).unwrap();
+
+    let report = reindex(&known, &dir.path().join("index"));
+    let expected = json!({
+        "photos": 6, "embeddings": 3, "people": 2, "added": 3, "unchanged": 0, "removed": 0, "embedded": 5,
+    });
+    assert_eq!(counts(&report), expected, "{report}");
+
+    let skipped = report["skipped"].as_array().expect("skipped");
+    let reasons: Vec<_> = skipped.iter().map(|entry| (entry["photo"].as_str(), entry["code"].as_str())).collect();
+    let expected = [
+        (Some("broken.jpg"), Some("broken_image")),
+        (Some("cup.jpg"), Some("no_face")),
+        (Some("other/portrait.jpg"), Some("duplicate_name")),
+    ];
+    assert_eq!(reasons, expected, "{report}");
+    let duplicate = skipped[2]["message"].as_str().expect("message");
+    assert!(duplicate.contains("eileen/portrait.jpg"), "the other of the two is named: {duplicate}");
+}
+
+#[test]
+fn enrolling_again_touches_what_changed_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let (known, index) = (dir.path().join("known"), dir.path().join("index"));
+    fs::create_dir(&known).unwrap();
+    copy("known_people/obama.jpg", &known.join("obama.jpg"));
+    copy("known_people/biden.jpg", &known.join("biden.jpg"));
+    copy("examples/coffee.jpg", &known.join("cup.jpg"));
+    let enrol = || {
+        let report = reindex(&known, &index);
+        println!("{} s: {}", report["seconds"], counts(&report));
+        (counts(&report), report["generation"].clone())
+    };
+
+    let (first, generation) = enrol();
+    let expected = json!({
+        "photos": 3, "embeddings": 2, "people": 2, "added": 2, "unchanged": 0, "removed": 0, "embedded": 3,
+    });
+    assert_eq!(first, expected);
+
+    // Nothing is decoded again, not even the photo that was refused, and nothing is written.
+    let (again, same_generation) = enrol();
+    let expected = json!({
+        "photos": 3, "embeddings": 2, "people": 2, "added": 0, "unchanged": 2, "removed": 0, "embedded": 0,
+    });
+    assert_eq!(again, expected);
+    assert_eq!(same_generation, generation);
+
+    copy("examples/astronaut.jpg", &known.join("eileen.jpg"));
+    let expected = json!({
+        "photos": 4, "embeddings": 3, "people": 3, "added": 1, "unchanged": 2, "removed": 0, "embedded": 1,
+    });
+    assert_eq!(enrol().0, expected, "a photo is added");
+
+    copy("examples/obama3.jpg", &known.join("obama.jpg"));
+    let expected = json!({
+        "photos": 4, "embeddings": 3, "people": 3, "added": 1, "unchanged": 2, "removed": 0, "embedded": 1,
+    });
+    assert_eq!(enrol().0, expected, "a photo is replaced");
+
+    fs::remove_file(known.join("biden.jpg")).unwrap();
+    let expected = json!({
+        "photos": 3, "embeddings": 2, "people": 2, "added": 0, "unchanged": 2, "removed": 1, "embedded": 0,
+    });
+    assert_eq!(enrol().0, expected, "a photo is removed");
+}
