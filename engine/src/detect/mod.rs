@@ -52,9 +52,9 @@ impl Default for DetectOptions {
 #[derive(Debug)]
 pub enum Detector {
     /// The MTCNN cascade.
-    Mtcnn(Mtcnn),
+    Mtcnn(Box<Mtcnn>),
     /// YuNet.
-    Yunet(Yunet),
+    Yunet(Box<Yunet>),
 }
 
 impl Detector {
@@ -63,8 +63,8 @@ impl Detector {
         let mut networks = pack.detector_networks()?.into_iter();
         let mut next = || networks.next().expect("the manifest's check counts the networks of a detector");
         Ok(match pack.entry().detector.decoder {
-            Decoder::Mtcnn => Self::Mtcnn(Mtcnn::new(next(), next(), next())?),
-            Decoder::Yunet => Self::Yunet(Yunet::new(next())?),
+            Decoder::Mtcnn => Self::Mtcnn(Box::new(Mtcnn::new(next(), next(), next())?)),
+            Decoder::Yunet => Self::Yunet(Box::new(Yunet::new(next())?)),
         })
     }
 

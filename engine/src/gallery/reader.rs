@@ -61,7 +61,7 @@ impl Gallery {
             return Err(GalleryError::OtherEmbedder {
                 path: opened.path,
                 found: Box::new(opened.header.identity),
-                expected: Box::new(identity.clone()),
+                expected: Box::new(*identity),
             });
         }
         Self::from_file(opened, verify)

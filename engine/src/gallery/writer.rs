@@ -204,7 +204,7 @@ fn write_generation(
     }
     // An empty last section would leave the padding before it unwritten.
     file.set_len(end as u64)?;
-    let header = Header { generation, identity: identity.clone(), rows: rows.len(), file_bytes: end, sections };
+    let header = Header { generation, identity: *identity, rows: rows.len(), file_bytes: end, sections };
     file.seek(SeekFrom::Start(0))?;
     file.write_all(&header.encode())
 }

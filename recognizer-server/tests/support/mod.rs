@@ -1,5 +1,5 @@
 //! The program under test, and what it is asked about.
-#![allow(dead_code, reason = "each test file uses its own part")]
+#![allow(dead_code, unused_imports, reason = "each test file uses its own part")]
 
 #[path = "../../../engine/tests/support/peers.rs"]
 pub(crate) mod peers;
