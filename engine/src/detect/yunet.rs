@@ -83,7 +83,7 @@ impl Yunet {
         }
         faces.sort_by(|a: &Face, b| b.score.total_cmp(&a.score));
         faces.truncate(MAX_CANDIDATES);
-        let boxes: Vec<_> = faces.iter().map(|face| (face.bbox, face.score)).collect();
+        let boxes: Vec<_> = faces.iter().map(|face| (truncated(&face.bbox), face.score)).collect();
         let (x_scale, y_scale) = (photo.width() as f32 / width as f32, photo.height() as f32 / height as f32);
         Ok(non_maximum_suppression(&boxes, NMS_IOU, Overlap::Union)
             .into_iter()
@@ -146,6 +146,12 @@ fn input_size(photo: &Photo, min_face: f32) -> (u32, u32) {
     let scale = wanted.min(LARGEST_SIDE / longest).min(1.0);
     let scaled = |side: u32| ((side as f32 * scale).round() as u32).max(1);
     (scaled(photo.width()), scaled(photo.height()))
+}
+
+/// The box in whole pixels, in which OpenCV compares boxes; it decides which of two small faces side
+/// by side is kept.
+fn truncated(bbox: &BoundingBox) -> BoundingBox {
+    BoundingBox::new(bbox.x.trunc(), bbox.y.trunc(), bbox.width.trunc(), bbox.height.trunc())
 }
 
 fn scaled(face: &Face, x: f32, y: f32) -> Face {
