@@ -7,6 +7,7 @@ mod network;
 #[cfg(test)]
 mod onnxruntime_parity;
 mod pack;
+mod prelu;
 
 pub use decision::{Decision, Logistic};
 pub use error::ModelError;

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tract_onnx::prelude::*;
 
 use super::ModelError;
+use super::prelu::onnx_with_prelu;
 
 type Plan = Arc<TypedRunnableModel>;
 
@@ -36,7 +37,7 @@ pub(crate) struct Output {
 impl Network {
     /// Parses an ONNX file held in memory.
     pub(crate) fn parse(name: &str, onnx: &[u8]) -> Result<Self, ModelError> {
-        let graph = tract_onnx::onnx()
+        let graph = onnx_with_prelu()
             // Exporters write symbols there that do not unify with the concrete shapes asked for.
             .with_ignore_output_shapes(true)
             .with_ignore_value_info(true)
