@@ -21,6 +21,7 @@ mod geometry;
 pub mod model;
 pub mod photo;
 pub mod recognizer;
+mod regular_file;
 mod tensor;
 
 pub use geometry::{BoundingBox, Point};

@@ -107,11 +107,7 @@ impl Yunet {
             if output.values.len() == cells * per_cell {
                 return Ok(output.values.as_slice());
             }
-            Err(ModelError::WrongShape {
-                network: self.network.name().to_owned(),
-                actual: output.shape.clone(),
-                expected: format!("[1, {cells}, {per_cell}]"),
-            })
+            Err(self.network.wrong_shape(output, format!("[1, {cells}, {per_cell}]")))
         };
         let (class, object) = (values(head.class, 1)?, values(head.object, 1)?);
         let (boxes, landmarks) = (values(head.bbox, 4)?, values(head.landmarks, 10)?);

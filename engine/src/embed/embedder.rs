@@ -57,11 +57,7 @@ impl Embedder {
         let input = planes(chip, self.entry.channels.into(), self.entry.mean, self.entry.scale);
         let output = self.network.run(side, side, &input)?.swap_remove(0);
         if output.values.len() != self.entry.dims {
-            return Err(ModelError::WrongShape {
-                network: self.network.name().to_owned(),
-                actual: output.shape,
-                expected: format!("[1, {}]", self.entry.dims),
-            });
+            return Err(self.network.wrong_shape(&output, format!("[1, {}]", self.entry.dims)));
         }
         Ok(Embedding::new(output.values, self.entry.metric))
     }

@@ -34,8 +34,3 @@ pub fn distance(a: &[f32], b: &[f32]) -> f32 {
 pub fn similarity(distance: f32) -> f32 {
     1.0 - distance * distance / 2.0
 }
-
-/// The inverse of [`similarity`]: the distance that belongs to a similarity.
-pub fn distance_of_similarity(similarity: f32) -> f32 {
-    (2.0 * (1.0 - similarity)).max(0.0).sqrt()
-}

@@ -4,7 +4,7 @@ mod embedder;
 mod metric;
 
 pub use embedder::Embedder;
-pub use metric::{Metric, distance, distance_of_similarity, similarity};
+pub use metric::{Metric, distance, similarity};
 
 /// What an embedder says of a face, prepared for [`distance`].
 #[derive(Debug, Clone, PartialEq)]

@@ -4,7 +4,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::GalleryError;
-use super::regular_file::open_regular_file;
+use crate::regular_file::open_regular_file;
 
 /// Names the current generation.
 pub(super) const CURRENT: &str = "CURRENT";

@@ -20,7 +20,6 @@ mod format;
 mod generation;
 mod map;
 mod reader;
-mod regular_file;
 mod row;
 mod search;
 mod verify;

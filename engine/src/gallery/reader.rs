@@ -9,9 +9,9 @@ use rayon::prelude::*;
 use super::format::{self, Header, PersonRecord, RowRecord, Section, SectionKind, SkippedRecord, StringRef};
 use super::generation::{self, CURRENT, current_generation};
 use super::map::Mapping;
-use super::regular_file::{OpenError, open_regular_file};
 use super::{GalleryError, Person, Row, SkippedRow};
 use crate::model::EmbedderIdentity;
+use crate::regular_file::{OpenError, open_regular_file};
 
 /// How much of an index is checked when it is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

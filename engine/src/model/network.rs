@@ -52,9 +52,9 @@ impl Network {
         Ok(Self { name: name.to_owned(), graph, outputs, plans: Mutex::new(Vec::new()) })
     }
 
-    /// The file this network came from.
-    pub(crate) fn name(&self) -> &str {
-        &self.name
+    /// The error for an output of another shape than its reader expects.
+    pub(crate) fn wrong_shape(&self, output: &Output, expected: impl Into<String>) -> ModelError {
+        ModelError::WrongShape { network: self.name.clone(), actual: output.shape.clone(), expected: expected.into() }
     }
 
     /// Position of the output called `label`.

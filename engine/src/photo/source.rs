@@ -1,15 +1,13 @@
 //! Reading a photo's file without trusting what the path leads to.
 
-use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use super::{Limits, PhotoErrorKind};
+use crate::regular_file::{OpenError, open_regular_file};
 
 /// The content of the regular file at `path`.
 pub(super) fn read(path: &Path, limits: &Limits) -> Result<Vec<u8>, PhotoErrorKind> {
@@ -19,12 +17,10 @@ pub(super) fn read(path: &Path, limits: &Limits) -> Result<Vec<u8>, PhotoErrorKi
     if path.as_os_str().as_bytes().contains(&0) {
         return Err(PhotoErrorKind::BadPath("it holds a NUL byte".into()));
     }
-    let file = open(path)?;
-    let metadata = file.metadata().map_err(PhotoErrorKind::Io)?;
-    // Asked of the open file, so that nobody can swap it between the question and the read.
-    if !metadata.is_file() {
-        return Err(PhotoErrorKind::NotAFile);
-    }
+    let (file, metadata) = open_regular_file(path).map_err(|error| match error {
+        OpenError::NotAFile => PhotoErrorKind::NotAFile,
+        OpenError::Io(error) => why_not(error),
+    })?;
     if metadata.len() > 0 {
         limits.check_file(metadata.len())?;
     }
@@ -33,12 +29,6 @@ pub(super) fn read(path: &Path, limits: &Limits) -> Result<Vec<u8>, PhotoErrorKi
     file.take(limits.max_file_bytes.saturating_add(1)).read_to_end(&mut bytes).map_err(PhotoErrorKind::Io)?;
     limits.check_file(bytes.len() as u64)?;
     Ok(bytes)
-}
-
-fn open(path: &Path) -> Result<File, PhotoErrorKind> {
-    // Opening a pipe waits for a writer unless told not to, and a terminal would become ours.
-    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
-    OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path).map_err(why_not)
 }
 
 fn why_not(error: io::Error) -> PhotoErrorKind {
@@ -53,6 +43,7 @@ fn why_not(error: io::Error) -> PhotoErrorKind {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
     use std::os::unix::fs::{PermissionsExt, symlink};
     use std::os::unix::net::UnixListener;
     use std::path::PathBuf;

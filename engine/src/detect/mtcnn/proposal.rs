@@ -81,10 +81,10 @@ impl ProposalNetwork {
         let probability = &outputs[self.probability];
         let regression = &outputs[self.regression];
         let &[1, 2, rows, columns] = probability.shape.as_slice() else {
-            return Err(self.wrong_shape(&probability.shape, "[1, 2, rows, columns]"));
+            return Err(self.network.wrong_shape(probability, "[1, 2, rows, columns]"));
         };
         if regression.shape != [1, 4, rows, columns] {
-            return Err(self.wrong_shape(&regression.shape, "[1, 4, rows, columns]"));
+            return Err(self.network.wrong_shape(regression, "[1, 4, rows, columns]"));
         }
         // Cells that look at the padding are not the photo's.
         let (seen_rows, seen_columns) = (cells(seen_height).min(rows), cells(seen_width).min(columns));
@@ -108,14 +108,6 @@ impl ProposalNetwork {
             }
         }
         Ok(suppress(&proposals, NMS_IOU_IN_LEVEL).into_iter().map(|kept| proposals[kept]).collect())
-    }
-
-    fn wrong_shape(&self, actual: &[usize], expected: &str) -> ModelError {
-        ModelError::WrongShape {
-            network: self.network.name().to_owned(),
-            actual: actual.to_vec(),
-            expected: expected.to_owned(),
-        }
     }
 }
 

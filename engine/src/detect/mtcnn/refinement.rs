@@ -130,9 +130,5 @@ fn face_probability(network: &Network, output: &Output) -> Result<f32, ModelErro
 }
 
 fn numbers<const N: usize>(network: &Network, output: &Output) -> Result<[f32; N], ModelError> {
-    output.values.as_slice().try_into().map_err(|_| ModelError::WrongShape {
-        network: network.name().to_owned(),
-        actual: output.shape.clone(),
-        expected: format!("[1, {N}]"),
-    })
+    output.values.as_slice().try_into().map_err(|_| network.wrong_shape(output, format!("[1, {N}]")))
 }

@@ -7,8 +7,8 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::gallery::SourceFile;
-use crate::gallery::regular_file::{OpenError, open_regular_file};
 use crate::photo::PhotoErrorKind;
+use crate::regular_file::{OpenError, open_regular_file};
 
 /// The coarsest step in which file systems count time, that of FAT.
 const COARSEST_TIME_NS: i64 = 2_000_000_000;

@@ -9,7 +9,7 @@ use rustix::fs::OFlags;
 
 /// Why [`open_regular_file`] failed.
 #[derive(Debug)]
-pub(super) enum OpenError {
+pub(crate) enum OpenError {
     /// A folder, device, pipe or socket.
     NotAFile,
     /// The system refused.
@@ -26,10 +26,11 @@ impl From<OpenError> for io::Error {
 }
 
 /// Opens `path` for reading when it is a regular file, or a symbolic link to one.
-pub(super) fn open_regular_file(path: &Path) -> Result<(File, Metadata), OpenError> {
-    // Without O_NONBLOCK, opening a pipe would wait for a writer, possibly for ever.
+pub(crate) fn open_regular_file(path: &Path) -> Result<(File, Metadata), OpenError> {
+    // Opening a pipe waits for a writer unless told not to, and a terminal would become ours.
     let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(OpenError::Io)?;
     let metadata = file.metadata().map_err(OpenError::Io)?;
+    // Asked of the open file, so that nobody can swap it between the question and the read.
     if metadata.is_file() { Ok((file, metadata)) } else { Err(OpenError::NotAFile) }
 }
