@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use facerecog_engine::gallery::Gallery;
-use facerecog_engine::photo::{Limits, Photo};
 use facerecog_engine::recognizer::{IdentifiedFace, Recognizer};
 use tonic::metadata::MetadataValue;
 use tonic::{Code, Request, Response, Status};
@@ -14,9 +13,9 @@ use super::contract::identify_server::Identify;
 use super::contract::{IdentifyRequest, IdentifyResponse};
 use super::jobs::Jobs;
 use super::live_gallery::{GalleryState, LiveGallery};
-use super::photo_roots::PhotoRoots;
+use super::photo_access::PhotoAccess;
 use super::response::TrailingMetadata;
-use super::status::{identify_status, photo_status, status};
+use super::status::{identify_status, status};
 use crate::best_match::{NOT_FOUND, best_match};
 
 /// Longest time a request may take, waiting included.
@@ -31,8 +30,7 @@ pub(super) struct IdentifyService {
     pub(super) recognizer: Arc<Recognizer>,
     pub(super) live: LiveGallery,
     pub(super) jobs: Jobs,
-    pub(super) roots: PhotoRoots,
-    pub(super) limits: Limits,
+    pub(super) photos: PhotoAccess,
 }
 
 #[tonic::async_trait]
@@ -70,11 +68,7 @@ impl IdentifyService {
     }
 
     fn faces(&self, path: PathBuf, gallery: &Gallery) -> Result<Vec<IdentifiedFace>, Status> {
-        if !self.roots.allow(&path) {
-            let message = format!("{}: outside the folders that photos are read from", path.display());
-            return Err(status(Code::PermissionDenied, &message));
-        }
-        let photo = Photo::open(&path, &self.limits).map_err(|error| photo_status(&error))?;
+        let photo = self.photos.open(&path)?;
         self.recognizer.identify(&photo, gallery).map_err(|error| identify_status(&error))
     }
 }

@@ -1,4 +1,4 @@
-//! The gRPC server: the original contract, health, reflection, and a gallery that follows its folder.
+//! The gRPC server: the original contract, our own API (`v1/`), health, reflection, and a gallery that follows its folder.
 
 mod health;
 mod health_check;
@@ -6,10 +6,11 @@ mod identify;
 mod jobs;
 mod known_folder;
 mod live_gallery;
-mod photo_roots;
+mod photo_access;
 mod response;
 mod server;
 mod status;
+mod v1;
 mod watcher;
 
 pub(crate) use server::{DEFAULT_ADDRESS, ServeError, ServerOptions, serve};

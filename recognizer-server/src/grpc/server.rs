@@ -24,8 +24,10 @@ use super::health_check::HealthCheckService;
 use super::identify::IdentifyService;
 use super::jobs::Jobs;
 use super::live_gallery::{GalleryState, LiveGallery};
-use super::photo_roots::PhotoRoots;
+use super::photo_access::{PhotoAccess, PhotoRoots};
 use super::response;
+use super::v1::RecognizerService;
+use super::v1::proto::recognizer_server::RecognizerServer;
 use super::watcher::Watcher;
 
 /// Every address of the host, at the port that the original's callers know.
@@ -98,13 +100,22 @@ async fn run(recognizer: Recognizer, options: ServerOptions) -> Result<(), Serve
 
     let (reporter, health_service) = tonic_health::server::health_reporter();
     let following = tokio::spawn(health::follow(reporter.clone(), live.clone()));
-    let service = IdentifyService { recognizer, live: live.clone(), jobs: Jobs::new(), roots, limits };
+    let photos = PhotoAccess { roots, limits };
+    let jobs = Jobs::new();
+    let v1 = RecognizerService {
+        engine: Arc::clone(&recognizer),
+        live: live.clone(),
+        jobs: jobs.clone(),
+        photos: photos.clone(),
+    };
+    let service = IdentifyService { recognizer, live: live.clone(), jobs, photos };
     let (stop, stopped) = oneshot::channel::<()>();
     let mut server = tokio::spawn(
         Server::builder()
             .layer(MapResponseLayer::new(response::finish))
             .add_service(IdentifyServer::new(service).accept_compressed(CompressionEncoding::Gzip))
             .add_service(HealthCheckServer::new(HealthCheckService).accept_compressed(CompressionEncoding::Gzip))
+            .add_service(RecognizerServer::new(v1).accept_compressed(CompressionEncoding::Gzip))
             .add_service(health_service)
             .add_service(reflection().build_v1().map_err(descriptor_error)?)
             .add_service(reflection().build_v1alpha().map_err(descriptor_error)?)

@@ -1,7 +1,30 @@
-//! The folders that photos may be read from.
+//! Reading photos for callers: from the allowed folders alone, within limits.
 
 use std::io;
 use std::path::{Component, Path, PathBuf};
+
+use facerecog_engine::photo::{Limits, Photo};
+use tonic::{Code, Status};
+
+use super::status::{photo_status, status};
+
+/// Opens and decodes the photos that callers name.
+#[derive(Debug, Clone)]
+pub(super) struct PhotoAccess {
+    pub(super) roots: PhotoRoots,
+    pub(super) limits: Limits,
+}
+
+impl PhotoAccess {
+    /// The photo at `path`. Decodes: not for the network's threads.
+    pub(super) fn open(&self, path: &Path) -> Result<Photo, Status> {
+        if !self.roots.allow(path) {
+            let message = format!("{}: outside the folders that photos are read from", path.display());
+            return Err(status(Code::PermissionDenied, &message));
+        }
+        Photo::open(path, &self.limits).map_err(|error| photo_status(&error))
+    }
+}
 
 /// Folders below which photos may be read; any photo when there are none.
 #[derive(Debug, Clone)]

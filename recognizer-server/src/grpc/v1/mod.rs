@@ -1,0 +1,90 @@
+//! `facerecog.v1.Recognizer`: one file a call.
+
+mod enroll;
+mod get_info;
+mod list_people;
+mod recognize;
+mod recognize_stream;
+mod reindex;
+mod remove;
+mod verify;
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use facerecog_engine::recognizer::Recognizer as Engine;
+use tokio_stream::Stream;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::jobs::Jobs;
+use super::live_gallery::LiveGallery;
+use super::photo_access::PhotoAccess;
+use proto::recognizer_server::Recognizer;
+
+/// Code generated from `proto/facerecog/v1/recognizer.proto`.
+pub(crate) mod proto {
+    #![allow(missing_docs, unreachable_pub, clippy::all, rust_2018_idioms)]
+
+    tonic::include_proto!("facerecog.v1");
+}
+
+type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+/// Answers every call of the service.
+#[derive(Debug, Clone)]
+pub(super) struct RecognizerService {
+    pub(super) engine: Arc<Engine>,
+    pub(super) live: LiveGallery,
+    pub(super) jobs: Jobs,
+    pub(super) photos: PhotoAccess,
+}
+
+#[tonic::async_trait]
+impl Recognizer for RecognizerService {
+    type RecognizeStreamStream = Answers<proto::RecognizeStreamResponse>;
+    type ReindexStream = Answers<proto::ReindexResponse>;
+
+    async fn recognize(
+        &self,
+        request: Request<proto::RecognizeRequest>,
+    ) -> Result<Response<proto::RecognizeResponse>, Status> {
+        self.recognize_photo(request).await
+    }
+
+    async fn recognize_stream(
+        &self,
+        request: Request<Streaming<proto::RecognizeStreamRequest>>,
+    ) -> Result<Response<Self::RecognizeStreamStream>, Status> {
+        self.recognize_photos(request).await
+    }
+
+    async fn enroll(&self, request: Request<proto::EnrollRequest>) -> Result<Response<proto::EnrollResponse>, Status> {
+        self.enroll_photo(request).await
+    }
+
+    async fn remove(&self, request: Request<proto::RemoveRequest>) -> Result<Response<proto::RemoveResponse>, Status> {
+        self.remove_photos(request).await
+    }
+
+    async fn list_people(
+        &self,
+        request: Request<proto::ListPeopleRequest>,
+    ) -> Result<Response<proto::ListPeopleResponse>, Status> {
+        self.list_known_people(request).await
+    }
+
+    async fn reindex(&self, request: Request<proto::ReindexRequest>) -> Result<Response<Self::ReindexStream>, Status> {
+        self.reindex_known_folder(request).await
+    }
+
+    async fn verify(&self, request: Request<proto::VerifyRequest>) -> Result<Response<proto::VerifyResponse>, Status> {
+        self.verify_photos(request).await
+    }
+
+    async fn get_info(
+        &self,
+        request: Request<proto::GetInfoRequest>,
+    ) -> Result<Response<proto::GetInfoResponse>, Status> {
+        self.info(request).await
+    }
+}
