@@ -3,7 +3,7 @@
 
 use std::arch::x86_64::*;
 
-use crate::codes::{BLOCK_ROWS, GROUP, Line, Probe, Reach, TILE_PROBES, Tile};
+use crate::codes::{BLOCK_ROWS, Found, GROUP, Line, Probe, Reach, TILE_PROBES, Tile};
 use crate::portable;
 
 const REGISTERS: usize = 4;
@@ -16,13 +16,13 @@ pub(crate) fn squared_distance(a: &[f32], b: &[f32]) -> f32 {
 }
 
 #[target_feature(enable = "avx2")]
-pub(crate) fn first_within(blocks: &[Line], probe: &Probe) -> Option<(usize, u16)> {
-    for (number, block) in blocks.chunks_exact(probe.codes.len() + 2).enumerate() {
-        let (codes, bounds) = block.split_last_chunk()?;
+pub(crate) fn first_within(blocks: &[Line], probe: &Probe) -> Option<Found> {
+    for (block, lines) in blocks.chunks_exact(probe.codes.len() + 2).enumerate() {
+        let (codes, bounds) = lines.split_last_chunk()?;
         let [sums] = products(codes, probe.codes.iter().map(|code| [*code]));
         let rows = rows_within(sums, probe.offset, bounds, probe.step, probe.reach);
         if rows != 0 {
-            return Some((number, rows));
+            return Some(Found { block, rows });
         }
     }
     None
@@ -72,13 +72,7 @@ fn products<const PROBES: usize>(
 /// Step 3 of the proof.
 #[target_feature(enable = "avx2")]
 #[inline]
-fn rows_within(
-    sums: [__m256i; REGISTERS],
-    offset: i32,
-    [bounds, norms]: &[Line; 2],
-    step: f32,
-    reach: Reach,
-) -> u16 {
+fn rows_within(sums: [__m256i; REGISTERS], offset: i32, [bounds, norms]: &[Line; 2], step: f32, reach: Reach) -> u16 {
     let (bounds, norms) = (bounds.as_chunks::<32>().0, norms.as_chunks::<32>().0);
     let mut found = 0;
     for (half, pair) in sums.as_chunks::<2>().0.iter().enumerate() {
@@ -92,7 +86,7 @@ fn rows_within(
         let steps = _mm256_mul_ps(_mm256_set1_ps(step), scales);
         let excess = _mm256_sub_ps(base, _mm256_mul_ps(steps, _mm256_cvtepi32_ps(sums)));
         let excess = _mm256_sub_ps(excess, _mm256_mul_ps(_mm256_set1_ps(reach.twice_limit), errors));
-        // NaN is within.
+        // NaN is no proof.
         let rows = _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_NGT_UQ>(excess, _mm256_setzero_ps()));
         found |= (rows as u16) << (half * 2 * GROUP);
     }

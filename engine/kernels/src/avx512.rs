@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use crate::codes::{BLOCK_ROWS, LINE_BYTES, Line, Probe, Reach, TILE_PROBES, Tile};
+use crate::codes::{BLOCK_ROWS, Found, LINE_BYTES, Line, Probe, Reach, TILE_PROBES, Tile};
 use crate::portable;
 
 /// Lines from the one that is read to the one that is asked for: memory answers later than it is read, and the CPU
@@ -15,12 +15,12 @@ pub(crate) fn squared_distance(a: &[f32], b: &[f32]) -> f32 {
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-pub(crate) fn first_within(blocks: &[Line], probe: &Probe) -> Option<(usize, u16)> {
+pub(crate) fn first_within(blocks: &[Line], probe: &Probe) -> Option<Found> {
     // Sums that do not wait for each other.
     const SUMS: usize = 4;
     let (probe_chunks, probe_rest) = probe.codes.as_chunks::<SUMS>();
-    for (number, block) in blocks.chunks_exact(probe.codes.len() + 2).enumerate() {
-        let (codes, bounds) = block.split_last_chunk()?;
+    for (block, lines) in blocks.chunks_exact(probe.codes.len() + 2).enumerate() {
+        let (codes, bounds) = lines.split_last_chunk()?;
         let (chunks, rest) = codes.as_chunks::<SUMS>();
         let mut sums = [_mm512_setzero_si512(); SUMS];
         sums[0] = _mm512_set1_epi32(probe.offset);
@@ -38,7 +38,7 @@ pub(crate) fn first_within(blocks: &[Line], probe: &Probe) -> Option<(usize, u16
         prefetch_ahead(&bounds[1]);
         let rows = Bounds::new(bounds).rows_within(sum, probe.step, probe.reach);
         if rows != 0 {
-            return Some((number, rows));
+            return Some(Found { block, rows });
         }
     }
     None
@@ -99,7 +99,7 @@ impl Bounds {
         let steps = _mm512_mul_ps(_mm512_set1_ps(step), self.scales);
         let excess = _mm512_fnmadd_ps(steps, _mm512_cvtepi32_ps(sums), base);
         let excess = _mm512_fnmadd_ps(_mm512_set1_ps(reach.twice_limit), self.errors, excess);
-        // NaN is within.
+        // NaN is no proof.
         _mm512_cmp_ps_mask::<_CMP_NGT_UQ>(excess, _mm512_setzero_ps())
     }
 }

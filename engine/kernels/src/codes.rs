@@ -105,8 +105,8 @@ pub fn encode_block(rows: &[&[f32]], dims: usize, block: &mut [Line]) {
 /// Scale and error as one number, and the norm.
 fn encode_row(row: &[f32], mut write: impl FnMut(usize, i8)) -> (u32, f32) {
     let largest = largest(row);
-    // Also for NaN, which no writer lets through.
-    if !(largest <= LARGEST_CODED) {
+    // Nor is NaN, which no writer lets through.
+    if !(0.0..=LARGEST_CODED).contains(&largest) {
         return (0, f32::NEG_INFINITY);
     }
     let scale = match largest < SMALLEST_CODED {
@@ -234,6 +234,15 @@ impl Probe {
             Reach::UNLIMITED
         };
     }
+}
+
+/// Rows of a block that may be within the reach of a probe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Found {
+    /// The block's place among those that were gone through.
+    pub block: usize,
+    /// Bit 0 for the first row of the block.
+    pub rows: u16,
 }
 
 /// Probes side by side, for the kernel that compares many with a row while it is at hand.

@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use crate::codes::{BLOCK_ROWS, Batch, Line, Probe, TILE_PROBES, Tile};
+use crate::codes::{BLOCK_ROWS, Batch, Found, Line, Probe, TILE_PROBES, Tile};
 use crate::instructions::{CPU_VARIABLE, Instructions};
 use crate::portable;
 #[cfg(target_arch = "x86_64")]
@@ -14,7 +14,7 @@ use crate::{avx2, avx512};
 pub struct Kernels {
     instructions: Instructions,
     squared_distance: unsafe fn(&[f32], &[f32]) -> f32,
-    first_within: unsafe fn(&[Line], &Probe) -> Option<(usize, u16)>,
+    first_within: unsafe fn(&[Line], &Probe) -> Option<Found>,
     within: unsafe fn([&[Line]; 2], &Tile) -> [u32; TILE_PROBES],
 }
 
@@ -78,12 +78,11 @@ impl Kernels {
         unsafe { (self.squared_distance)(a, b) }
     }
 
-    /// The first of the blocks at `blocks` with rows that may be within the reach of `probe`, and those rows, bit 0
-    /// for the first of the block. See [`codes`](crate::codes) for the layout and the proof.
+    /// The first of the blocks at `blocks` with rows that may be within the reach of `probe`. See [`codes`](crate::codes) for the layout and the proof.
     ///
     /// # Panics
     /// When `blocks` is no whole number of blocks of the probe's dims.
-    pub fn first_within(&self, blocks: &[Line], probe: &Probe) -> Option<(usize, u16)> {
+    pub fn first_within(&self, blocks: &[Line], probe: &Probe) -> Option<Found> {
         assert!(blocks.len().is_multiple_of(probe.codes.len() + 2), "{} lines are no blocks", blocks.len());
         // SAFETY: `of` gives kernels only where the CPU has their instructions.
         unsafe { (self.first_within)(blocks, probe) }

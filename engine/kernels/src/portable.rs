@@ -1,6 +1,6 @@
 //! For every CPU. The other files do the same with more of it at once.
 
-use crate::codes::{BLOCK_ROWS, GROUP, Line, Probe, Reach, TILE_PROBES, Tile};
+use crate::codes::{BLOCK_ROWS, Found, GROUP, Line, Probe, Reach, TILE_PROBES, Tile};
 
 /// Inlined into callers with more instructions: the compiler then uses those, and keeps the order of the sums.
 #[inline(always)]
@@ -18,16 +18,16 @@ pub(crate) fn squared_distance(a: &[f32], b: &[f32]) -> f32 {
     sums.into_iter().chain(rest).sum()
 }
 
-pub(crate) fn first_within(blocks: &[Line], probe: &Probe) -> Option<(usize, u16)> {
-    for (number, block) in blocks.chunks_exact(probe.codes.len() + 2).enumerate() {
-        let (codes, bounds) = block.split_last_chunk()?;
+pub(crate) fn first_within(blocks: &[Line], probe: &Probe) -> Option<Found> {
+    for (block, lines) in blocks.chunks_exact(probe.codes.len() + 2).enumerate() {
+        let (codes, bounds) = lines.split_last_chunk()?;
         let mut sums = [probe.offset; BLOCK_ROWS];
         for (line, code) in codes.iter().zip(&probe.codes) {
             add_products(&mut sums, line, *code);
         }
         let rows = rows_within(&sums, bounds, probe.step, probe.reach);
         if rows != 0 {
-            return Some((number, rows));
+            return Some(Found { block, rows });
         }
     }
     None
@@ -69,8 +69,9 @@ fn rows_within(sums: &[i32; BLOCK_ROWS], [bounds, norms]: &[Line; 2], step: f32,
         let (scale, error) = (f32::from_bits(bound & 0xffff_0000), f32::from_bits(bound << 16));
         let norm = f32::from_le_bytes(norms[row]);
         let excess = (reach.base + norm) - (step * scale) * sums[row] as f32 - reach.twice_limit * error;
-        // NaN is within.
-        rows |= u16::from(!(excess > 0.0)) << row;
+        // NaN is no proof.
+        let excluded = excess > 0.0;
+        rows |= u16::from(!excluded) << row;
     }
     rows
 }
