@@ -2,12 +2,8 @@
 
 use std::arch::x86_64::*;
 
-use crate::codes::{BLOCK_ROWS, Found, LINE_BYTES, Line, Probe, Reach, TILE_PROBES, Tile};
+use crate::codes::{BLOCK_ROWS, Found, Line, Probe, Reach, TILE_PROBES, Tile};
 use crate::portable;
-
-/// Lines from the one that is read to the one that is asked for: memory answers later than it is read, and the CPU
-/// itself does not look beyond a page.
-const LINES_AHEAD: usize = 64;
 
 #[target_feature(enable = "avx512f")]
 pub(crate) fn squared_distance(a: &[f32], b: &[f32]) -> f32 {
@@ -26,7 +22,6 @@ pub(crate) fn first_within(blocks: &[Line], probe: &Probe) -> Option<Found> {
         sums[0] = _mm512_set1_epi32(probe.offset);
         for (lines, codes) in chunks.iter().zip(probe_chunks) {
             for (sum, (line, code)) in sums.iter_mut().zip(lines.iter().zip(codes)) {
-                prefetch_ahead(line);
                 *sum = _mm512_dpbusd_epi32(*sum, load(line), _mm512_set1_epi32(*code));
             }
         }
@@ -34,8 +29,6 @@ pub(crate) fn first_within(blocks: &[Line], probe: &Probe) -> Option<Found> {
             *sum = _mm512_dpbusd_epi32(*sum, load(line), _mm512_set1_epi32(*code));
         }
         let sum = _mm512_add_epi32(_mm512_add_epi32(sums[0], sums[1]), _mm512_add_epi32(sums[2], sums[3]));
-        prefetch_ahead(&bounds[0]);
-        prefetch_ahead(&bounds[1]);
         let rows = Bounds::new(bounds).rows_within(sum, probe.step, probe.reach);
         if rows != 0 {
             return Some(Found { block, rows });
@@ -109,11 +102,4 @@ impl Bounds {
 fn load(line: &Line) -> __m512i {
     // SAFETY: a line is as long as the register, and the instruction takes it at any address.
     unsafe { _mm512_loadu_si512(line.as_ptr().cast()) }
-}
-
-#[inline]
-fn prefetch_ahead(line: &Line) {
-    let ahead = line.as_ptr().wrapping_add(LINES_AHEAD * LINE_BYTES);
-    // SAFETY: a hint, which reads nothing and may name any address.
-    unsafe { _mm_prefetch::<_MM_HINT_T0>(ahead.cast()) }
 }

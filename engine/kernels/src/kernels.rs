@@ -67,6 +67,12 @@ impl Kernels {
         self.instructions
     }
 
+    /// Whether reading codes first takes less time than reading embeddings alone. Portable code does not: it has no
+    /// instruction for sums of products of bytes.
+    pub fn are_fast_with_codes(&self) -> bool {
+        self.instructions != Instructions::Portable
+    }
+
     /// Sum of the squared differences of two vectors, the same to the last bit for all instructions: 16 sums side by
     /// side, added in their order, and then what is left over, one number after the other.
     ///

@@ -1,4 +1,4 @@
-//! For every CPU. The other files do the same with more of it at once.
+//! For every CPU, in the plainest form: what the other files are held against.
 
 use crate::codes::{BLOCK_ROWS, Found, GROUP, Line, Probe, Reach, TILE_PROBES, Tile};
 

@@ -109,12 +109,13 @@ impl Gallery {
     }
 
     fn embedded_rows(&self) -> Rows<'_> {
+        let kernels = Kernels::chosen();
         Rows {
-            kernels: Kernels::chosen(),
+            kernels,
             embeddings: self.embeddings(),
             stride: self.embedding_stride(),
             dims: self.identity().dims,
-            codes: self.codes(),
+            codes: if kernels.are_fast_with_codes() { self.codes() } else { &[] },
         }
     }
 }
