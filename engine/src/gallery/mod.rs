@@ -33,6 +33,6 @@ pub use error::GalleryError;
 pub use generation::current_generation;
 pub use reader::{Gallery, Verify};
 pub use row::{Person, Row, SkippedRow, SourceFile};
-pub use search::Hit;
+pub use search::{Hit, PersonScore};
 pub use verify::{SectionReport, VerifyReport, verify};
 pub use writer::IndexWriter;
