@@ -41,7 +41,8 @@ impl Reindex {
     pub(crate) fn run(self, session: &Session) -> Result<Outcome, CliError> {
         let index_dir = session.index_dir(&self.index);
         let recognizer = session.recognizer(self.photo.detect())?;
-        let options = EnrolOptions { full: self.full, dry_run: self.dry_run, limits: self.photo.enrol_limits() };
+        let options =
+            EnrolOptions { full: self.full, dry_run: self.dry_run, limits: self.photo.enrol_limits(), outliers: None };
         let report = enrolment::enrol(&recognizer, &self.known, &index_dir, &options)?;
         session.output.answer(&report, || enrolment::describe(&report))?;
         Ok(Outcome::Complete)

@@ -98,9 +98,9 @@ fn folder_id(metadata: &Metadata) -> FolderId {
     (metadata.dev(), metadata.ino())
 }
 
-/// Who is on a photo: the name of the folder it lies in, of several the outermost, or what the
-/// file's name says.
-pub(super) fn person_of(source: &str) -> &str {
+/// Who is on the known photo `source`, a path relative to the known folder: the name of the folder it lies
+/// in, of several the outermost, or what the file's name says (`hannibal_1.jpg` is of `hannibal`).
+pub fn person_of(source: &str) -> &str {
     match source.split_once('/') {
         Some((folder, _)) => folder,
         None => name::person(source),
