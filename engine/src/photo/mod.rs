@@ -62,6 +62,15 @@ impl Photo {
         photo.map_err(|kind| PhotoError::from(kind).at(path))
     }
 
+    /// Reads the regular file at `path`, without decoding it.
+    ///
+    /// # Errors
+    /// As [`Self::open`], as far as they do not depend on the content.
+    pub fn read(path: impl AsRef<Path>, limits: &Limits) -> Result<Vec<u8>, PhotoError> {
+        let path = path.as_ref();
+        source::read(path, limits).map_err(|kind| PhotoError::from(kind).at(path))
+    }
+
     /// Decodes a file held in memory; the format is told from the content.
     ///
     /// # Errors

@@ -1,35 +1,46 @@
 //! Telling cheaply whether a folder of known people has changed, and whether it has come to rest.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 use walkdir::WalkDir;
+
+use super::known_photos::UNFINISHED;
 
 /// A folder that keeps changing is read nevertheless after this long: a copy of thousands of photos
 /// may take an hour, and those that are complete need not wait for it.
 const LONGEST_WAIT: Duration = Duration::from_secs(3);
 
-/// Names, sizes and modification times of the files in a folder and its sub-folders. Listing is
+/// Stands for names, sizes and modification times of the files in a folder and its sub-folders. Listing is
 /// all that works alike on local disks, network folders and the mounts of Kubernetes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Fingerprint(BTreeMap<PathBuf, (u64, Option<SystemTime>)>);
+///
+/// The files' hashes are added up, so that neither their order nor their number matters to memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Fingerprint {
+    files: u64,
+    sum: u64,
+}
 
 impl Fingerprint {
     /// `None` when there is no such folder, or it cannot be read.
     pub(super) fn of(folder: &Path) -> Option<Self> {
         std::fs::read_dir(folder).ok()?;
-        let entries = WalkDir::new(folder).follow_links(true).into_iter().flatten();
-        let files = entries.filter(|entry| !entry.file_type().is_dir());
-        Some(Self(
-            files
-                .map(|entry| {
-                    let metadata = entry.metadata().ok();
-                    let size = metadata.as_ref().map_or(0, std::fs::Metadata::len);
-                    (entry.into_path(), (size, metadata.and_then(|metadata| metadata.modified().ok())))
-                })
-                .collect(),
-        ))
+        let mut fingerprint = Self { files: 0, sum: 0 };
+        for entry in WalkDir::new(folder).follow_links(true).into_iter().flatten() {
+            let is_unfinished = || entry.file_name().as_encoded_bytes().starts_with(UNFINISHED.as_bytes());
+            if entry.file_type().is_dir() || is_unfinished() {
+                continue;
+            }
+            let metadata = entry.metadata().ok();
+            let mut hasher = DefaultHasher::new();
+            entry.path().as_os_str().hash(&mut hasher);
+            metadata.map(|found| (found.len(), found.mtime(), found.mtime_nsec())).hash(&mut hasher);
+            fingerprint.files += 1;
+            fingerprint.sum = fingerprint.sum.wrapping_add(hasher.finish());
+        }
+        Some(fingerprint)
     }
 }
 
@@ -57,7 +68,7 @@ impl ChangeDetector {
         }
         let since = *self.changing_since.get_or_insert(now);
         let at_rest = self.last_seen.as_ref() == Some(seen);
-        self.last_seen = Some(seen.clone());
+        self.last_seen = Some(*seen);
         at_rest || now.duration_since(since) >= LONGEST_WAIT
     }
 
@@ -81,7 +92,7 @@ mod tests {
         let start = Instant::now();
         let mut detector = ChangeDetector::new();
         let empty = Fingerprint::of(dir.path()).unwrap();
-        detector.was_read(empty.clone());
+        detector.was_read(empty);
         assert!(!detector.should_read(&empty, start));
 
         std::fs::write(dir.path().join("a.jpg"), "half").unwrap();
@@ -91,7 +102,7 @@ mod tests {
         let whole = Fingerprint::of(dir.path()).unwrap();
         assert!(!detector.should_read(&whole, seconds(start, 2)));
         assert!(detector.should_read(&whole, seconds(start, 3)));
-        detector.was_read(whole.clone());
+        detector.was_read(whole);
         assert!(!detector.should_read(&whole, seconds(start, 4)));
     }
 
@@ -107,6 +118,35 @@ mod tests {
             })
             .collect();
         assert_eq!(looks, [false, false, false, true]);
+    }
+
+    #[test]
+    fn every_kind_of_change_is_seen() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        let of = || Fingerprint::of(dir.path()).unwrap();
+        let set_time = |name: &str, seconds| {
+            let file = std::fs::File::options().append(true).open(at(name)).unwrap();
+            file.set_modified(std::time::UNIX_EPOCH + Duration::from_secs(seconds)).unwrap();
+        };
+        let mut seen = vec![of()];
+        std::fs::write(at("a.jpg"), "one").unwrap();
+        set_time("a.jpg", 1000);
+        seen.push(of());
+        set_time("a.jpg", 1001);
+        seen.push(of());
+        std::fs::write(at("a.jpg"), "four").unwrap();
+        set_time("a.jpg", 1001);
+        seen.push(of());
+        std::fs::rename(at("a.jpg"), at("b.jpg")).unwrap();
+        seen.push(of());
+        std::os::unix::fs::symlink(at("b.jpg"), at("c.jpg")).unwrap();
+        seen.push(of());
+        for (index, one) in seen.iter().enumerate() {
+            assert!(!seen[..index].contains(one), "change {index} was not seen");
+        }
+        std::fs::write(at(&format!("{UNFINISHED}1-1")), "half").unwrap();
+        assert_eq!(seen.last(), Some(&of()), "a photo that is not whole yet is no change");
     }
 
     #[test]
