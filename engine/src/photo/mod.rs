@@ -62,15 +62,6 @@ impl Photo {
         photo.map_err(|kind| PhotoError::from(kind).at(path))
     }
 
-    /// Reads the regular file at `path`, without decoding it.
-    ///
-    /// # Errors
-    /// As [`Self::open`], as far as they do not depend on the content.
-    pub fn read(path: impl AsRef<Path>, limits: &Limits) -> Result<Vec<u8>, PhotoError> {
-        let path = path.as_ref();
-        source::read(path, limits).map_err(|kind| PhotoError::from(kind).at(path))
-    }
-
     /// Decodes a file held in memory; the format is told from the content.
     ///
     /// # Errors
@@ -111,6 +102,15 @@ impl std::fmt::Debug for Photo {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Photo({}×{})", self.width, self.height)
     }
+}
+
+/// The bytes of the regular file at `path`, not decoded.
+///
+/// # Errors
+/// As [`Photo::open`], without those that decoding finds.
+pub fn read(path: impl AsRef<Path>, limits: &Limits) -> Result<Vec<u8>, PhotoError> {
+    let path = path.as_ref();
+    source::read(path, limits).map_err(|kind| PhotoError::from(kind).at(path))
 }
 
 fn decode(bytes: &[u8], limits: &Limits) -> Result<Photo, PhotoErrorKind> {

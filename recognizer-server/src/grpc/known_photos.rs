@@ -55,7 +55,7 @@ impl From<KnownPhotosError> for Status {
         let (code, reason) = match &error {
             KnownPhotosError::Exists(_) => (Code::AlreadyExists, "duplicate_name"),
             KnownPhotosError::NotAFolder(_) => (Code::FailedPrecondition, "not_a_real_folder"),
-            KnownPhotosError::NotAPhoto(_) => (Code::Internal, "internal_error"),
+            KnownPhotosError::NotAPhoto(_) => (Code::Internal, "internal"),
             KnownPhotosError::Io { source, .. } => match *source {
                 Errno::ROFS | Errno::ACCESS | Errno::PERM => (Code::FailedPrecondition, "known_folder_not_writable"),
                 Errno::NOENT | Errno::NOTDIR => (Code::FailedPrecondition, "no_known_folder"),

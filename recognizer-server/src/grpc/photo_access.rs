@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
-use facerecog_engine::photo::{Limits, Photo};
+use facerecog_engine::photo::{self, Limits, Photo};
 use tonic::{Code, Status};
 
 use super::status::{photo_status, status};
@@ -25,7 +25,7 @@ impl PhotoAccess {
     /// The content of the photo at `path`.
     pub(super) fn read(&self, path: &Path) -> Result<Vec<u8>, Status> {
         self.check(path)?;
-        Photo::read(path, &self.limits).map_err(|error| photo_status(&error))
+        photo::read(path, &self.limits).map_err(|error| photo_status(&error))
     }
 
     /// The photo with this content.

@@ -56,7 +56,7 @@ impl From<ReindexError> for Status {
                 _ => (Code::Internal, "index_not_written"),
             },
             ReindexError::Open(_) => (Code::Internal, "index_not_opened"),
-            ReindexError::Panicked => (Code::Internal, "internal_error"),
+            ReindexError::Panicked => (Code::Internal, "internal"),
         };
         refusal(code, reason, &error.to_string())
     }

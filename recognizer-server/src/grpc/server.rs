@@ -28,7 +28,7 @@ use super::live_gallery::{GalleryState, LiveGallery};
 use super::photo_access::{PhotoAccess, PhotoRoots};
 use super::response;
 use super::v1::proto::recognizer_server::RecognizerServer;
-use super::v1::{EnrolmentChecks, GalleryChanges, RecognizerService};
+use super::v1::{EnrolmentChecks, GalleryChanges, NamesUnderWay, RecognizerService};
 use super::watcher::Watcher;
 
 /// Every address of the host, at the port that the original's callers know.
@@ -110,7 +110,12 @@ async fn run(recognizer: Recognizer, options: ServerOptions) -> Result<(), Serve
         live: live.clone(),
         jobs: jobs.clone(),
         photos: photos.clone(),
-        changes: GalleryChanges { known, reindexer: reindexer.clone(), checks: EnrolmentChecks::default() },
+        changes: GalleryChanges {
+            known,
+            reindexer: reindexer.clone(),
+            checks: EnrolmentChecks::default(),
+            names: NamesUnderWay::default(),
+        },
     };
     let service = IdentifyService { recognizer, live: live.clone(), jobs, photos };
     let (stop, stopped) = oneshot::channel::<()>();

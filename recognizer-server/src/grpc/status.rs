@@ -17,7 +17,7 @@ pub(super) fn photo_status(error: &PhotoError) -> Status {
         PhotoErrorKind::Io(_) => Code::Internal,
         _ => Code::InvalidArgument,
     };
-    status(code, &error.to_string())
+    refusal(code, error.kind.code(), &error.to_string())
 }
 
 /// INTERNAL: neither networks nor gallery depend on what the caller asked.

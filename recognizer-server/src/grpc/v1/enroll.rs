@@ -71,6 +71,14 @@ impl RecognizerService {
 
     /// Puts the photo into the known folder and the gallery: into both or into none.
     async fn keep(&self, mut candidate: Candidate) -> Result<EnrollResponse, Status> {
+        // Two photos of one name in the folder would both be there, and the gallery would choose. What another
+        // call has enrolled since the photo was looked at counts too.
+        let taken = self.changes.names.take(&candidate.image_name);
+        let (gallery, image_name) = (self.live.gallery().await?, candidate.image_name.clone());
+        if taken.is_none() || blocking(move || is_taken(&image_name, &gallery)).await? {
+            candidate.rejections.push(duplicate(&candidate.image_name));
+            return Ok(candidate.rejected());
+        }
         let known = self.changes.known.clone();
         let (person, image_name) = (candidate.person.clone(), candidate.image_name.clone());
         let content = std::mem::take(&mut candidate.content);

@@ -5,6 +5,7 @@ mod enrolment_checks;
 mod get_info;
 mod known_name;
 mod list_people;
+mod names_under_way;
 mod recognize;
 mod recognize_stream;
 mod reindex;
@@ -24,6 +25,7 @@ use super::live_gallery::LiveGallery;
 use super::photo_access::PhotoAccess;
 use super::reindexer::Reindexer;
 pub(super) use enrolment_checks::EnrolmentChecks;
+pub(super) use names_under_way::NamesUnderWay;
 use proto::recognizer_server::Recognizer;
 
 /// Code generated from `proto/facerecog/v1/recognizer.proto`.
@@ -51,6 +53,7 @@ pub(super) struct GalleryChanges {
     pub(super) known: KnownPhotos,
     pub(super) reindexer: Reindexer,
     pub(super) checks: EnrolmentChecks,
+    pub(super) names: NamesUnderWay,
 }
 
 #[tonic::async_trait]
