@@ -13,7 +13,7 @@ use facerecog_engine::BoundingBox;
 use facerecog_engine::embed::{Embedding, Metric};
 use facerecog_engine::gallery::{
     EnrolError, EnrolLimits, EnrolOptions, EnrolRefusal, EnrolledFace, EnrolmentEmbedder, EnrolmentReport, Gallery,
-    GalleryError, IndexWriter, OutlierCheck, Verify, current_generation, enrol, verify,
+    GalleryError, IndexWriter, KnownFolderFingerprint, OutlierCheck, Verify, current_generation, enrol, verify,
 };
 use facerecog_engine::model::EmbedderIdentity;
 use facerecog_engine::photo::Limits;
@@ -779,4 +779,39 @@ fn photos_that_vanish_while_the_folder_is_read_are_left_out() {
     assert_eq!(report.embeddings + report.skipped.len(), 40);
     assert!(report.skipped.iter().all(|skipped| skipped.code == "not_found"), "{:?}", report.skipped);
     assert_eq!(changes(&place.enrol()), (0, 0, report.embeddings));
+}
+
+#[test]
+fn a_fingerprint_changes_with_what_would_be_enrolled_and_with_nothing_else() {
+    let place = Place::new();
+    let of = || KnownFolderFingerprint::of(&place.known(), 5).unwrap();
+    let at = |name: &str| place.known().join(name);
+    let mut seen = vec![of()];
+    let mut changed = |what: &str, change: &dyn Fn()| {
+        change();
+        assert!(!seen.contains(&of()), "{what} is not seen");
+        seen.push(of());
+        assert_eq!(of(), *seen.last().unwrap());
+    };
+    changed("a new photo", &|| place.photo("a.png", 1, 1));
+    changed("another time", &|| age(&at("a.png"), 7200));
+    changed("another size", &|| {
+        let before = fs::metadata(at("a.png")).unwrap().modified().unwrap();
+        place.file("a.png", b"shorter");
+        File::options().append(true).open(at("a.png")).unwrap().set_modified(before).unwrap();
+    });
+    changed("another name", &|| fs::rename(at("a.png"), at("b.png")).unwrap());
+    changed("a photo in a folder", &|| place.photo("ada/a.png", 1, 1));
+    changed("a photo that is none", &|| symlink("nowhere", at("c.png")).unwrap());
+    changed("a photo that cannot be read", &|| symlink("d.png", at("d.png")).unwrap());
+    changed("too many", &|| (0..4).for_each(|number| place.photo(&format!("{number}.png"), 1, 1)));
+    (0..4).for_each(|number| fs::remove_file(at(&format!("{number}.png"))).unwrap());
+
+    let before = of();
+    place.file("notes.txt", b"not a photo");
+    place.file(".enrolling-1-1", b"half of one");
+    symlink("/", at("everything")).unwrap();
+    symlink(place.known(), at("again")).unwrap();
+    assert_eq!(of(), before);
+    assert!(matches!(KnownFolderFingerprint::of(&at("nowhere"), 5), Err(EnrolError::KnownFolder { .. })));
 }

@@ -17,7 +17,7 @@ use tonic::{Code, Status};
 use super::status::refusal;
 
 /// Begins the names of photos that are not whole yet. None of them counts as a photo.
-pub(super) const UNFINISHED: &str = ".enrolling-";
+const UNFINISHED: &str = ".enrolling-";
 
 /// An unfinished photo of this age belongs to a server that died.
 const ABANDONED_AFTER: Duration = Duration::from_secs(3600);

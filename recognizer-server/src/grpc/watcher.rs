@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use facerecog_engine::gallery::{
-    self, EnrolLimits, EnrolOptions, EnrolProgress, EnrolmentReport, Gallery, GalleryError, OutlierCheck, Verify,
+    self, EnrolLimits, EnrolOptions, EnrolProgress, EnrolmentReport, Gallery, GalleryError, KnownFolderFingerprint,
+    OutlierCheck, Verify,
 };
 use facerecog_engine::recognizer::Recognizer;
 
-use super::known_folder::{ChangeDetector, Fingerprint};
+use super::known_folder::ChangeDetector;
 use super::known_photos::KnownPhotos;
 use super::live_gallery::{GalleryState, LiveGallery};
 use super::reindexer::{Progress, ReindexError, Reindexed, Reindexer, Request};
@@ -117,7 +118,7 @@ impl Watcher {
     /// Looks, and says how long to wait until the next look.
     fn look(&mut self, first: bool) -> Duration {
         let started = Instant::now();
-        let seen = Fingerprint::of(&self.known);
+        let seen = self.fingerprint();
         let pause = INTERVAL.max(started.elapsed() * PAUSE_PER_LOOK);
         match seen {
             Some(seen) => {
@@ -143,6 +144,11 @@ impl Watcher {
             self.without_index(&error);
         }
         pause
+    }
+
+    /// `None` when there is no folder of known people, or it cannot be read.
+    fn fingerprint(&self) -> Option<KnownFolderFingerprint> {
+        KnownFolderFingerprint::of(&self.known, self.limits.max_photos).ok()
     }
 
     /// One enrolment for all that wait, one more for all that only ask what it would do.
@@ -175,7 +181,7 @@ impl Watcher {
                 });
             }
         };
-        let seen = if dry_run { None } else { Fingerprint::of(&self.known) };
+        let seen = if dry_run { None } else { self.fingerprint() };
         let options = EnrolOptions { full, dry_run, ..EnrolOptions::default() };
         let report = self.enrol(&options, &progress, seen).map_err(ReindexError::Enrol)?;
         if !dry_run {
@@ -192,7 +198,7 @@ impl Watcher {
         &mut self,
         options: &EnrolOptions,
         progress: &(dyn Fn(EnrolProgress<'_>) + Sync),
-        seen: Option<Fingerprint>,
+        seen: Option<KnownFolderFingerprint>,
     ) -> Result<EnrolmentReport, Arc<gallery::EnrolError>> {
         let pack = self.recognizer.pack();
         let options = EnrolOptions {

@@ -19,8 +19,8 @@ use rayon::prelude::*;
 
 use self::contents::Contents;
 use self::journal::{Answer, Journal};
-pub use self::known_folder::person_of;
 use self::known_folder::{KnownFolder, image_name_of};
+pub use self::known_folder::{KnownFolderFingerprint, person_of};
 pub use self::name::is_photo;
 pub use self::outliers::OutlierCheck;
 use self::previous::{Known, Previous};
@@ -246,7 +246,7 @@ pub fn enrol(
         || report.removed > 0
         || before.is_none_or(|before| before.skipped().len() != contents.skipped.len());
     report.generation = match (&writer, before) {
-        (Some(writer), _) if changed => writer.publish(identity, &contents.rows, &contents.skipped)?,
+        (Some(writer), _) if changed => publish(writer, identity, &contents, journal.as_ref())?,
         (_, Some(before)) => before.generation(),
         (_, None) => current_generation(index_dir).ok().flatten().unwrap_or(0),
     };
@@ -255,6 +255,23 @@ pub fn enrol(
     }
     report.seconds = started.elapsed().as_secs_f64();
     Ok(report)
+}
+
+/// Publishes a generation. On a full disk the journal makes way for it: what it says is in the generation.
+fn publish(
+    writer: &IndexWriter,
+    identity: &EmbedderIdentity,
+    contents: &Contents<'_>,
+    journal: Option<&Journal>,
+) -> Result<u64, GalleryError> {
+    let is_full = |error: &io::Error| matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+    match (writer.publish(identity, &contents.rows, &contents.skipped), journal) {
+        (Err(GalleryError::Io { source, .. }), Some(journal)) if is_full(&source) => {
+            journal.remove();
+            writer.publish(identity, &contents.rows, &contents.skipped)
+        }
+        (published, _) => published,
+    }
 }
 
 /// A photo that belongs into the gallery if it can be read.

@@ -103,9 +103,9 @@ impl RecognizerService {
         if let Err(error) = blocking(move || known.remove(&source)).await? {
             tracing::error!(%error, "a photo that was not enrolled stays in the known folder");
         }
-        candidate.rejections.push(refused?);
-        // So that the index does not remember it either. That the photo is not enrolled holds anyway.
+        // So that the index does not hold or remember it either. That the photo is not enrolled holds anyway.
         let _ = self.changes.reindexer.reindex(Reindex::default()).finish().await;
+        candidate.rejections.push(refused?);
         Ok(candidate.rejected())
     }
 
