@@ -104,6 +104,28 @@ fn enrolling_again_touches_what_changed_alone() {
     assert_eq!(enrol().0, expected, "a photo is removed");
 }
 
+#[test]
+fn a_photo_of_somebody_else_is_reported_and_left_out_when_asked() {
+    let dir = tempfile::tempdir().unwrap();
+    let (known, index) = (dir.path().join("known"), dir.path().join("index"));
+    fs::create_dir(&known).unwrap();
+    copy("known_people/obama.jpg", &known.join("obama_1.jpg"));
+    copy("examples/obama2.jpg", &known.join("obama_2.jpg"));
+    copy("examples/astronaut.jpg", &known.join("obama_3.jpg"));
+    let notes = |report: &Value, what: &str| -> Vec<Value> {
+        report[what].as_array().unwrap().iter().map(|note| json!([note["photo"], note["code"]])).collect()
+    };
+    let stranger = [json!(["obama_3.jpg", "unlike_the_person"])];
+    let report = reindex(&known, &index);
+    assert_eq!((&report["embeddings"], notes(&report, "warnings")), (&json!(3), stranger.to_vec()));
+
+    let mut command = support::recognizer();
+    command.args(["--json", "reindex", "--reject-outliers"]).arg(&known).arg("--index").arg(&index);
+    let report = support::records(&support::run(&mut command)).remove(0);
+    assert_eq!((&report["embeddings"], notes(&report, "skipped")), (&json!(2), stranger.to_vec()));
+    assert_eq!((&report["embedded"], notes(&report, "warnings")), (&json!(0), vec![]));
+}
+
 /// A JPEG file's picture with a comment: in other bytes the same.
 fn with_comment(jpeg: &[u8], comment: &str) -> Vec<u8> {
     let length = u16::try_from(comment.len() + 2).unwrap().to_be_bytes();

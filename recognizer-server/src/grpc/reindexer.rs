@@ -83,12 +83,30 @@ struct Inbox {
     stopped: bool,
 }
 
+/// What there is to do for the thread that enrols.
+#[derive(Debug)]
+pub(super) struct Turn {
+    /// Whether folder and index are to be looked at.
+    pub(super) look: bool,
+    /// Who waits to be answered.
+    pub(super) requests: Vec<Request>,
+}
+
 /// One caller's request, as the thread that enrols sees it.
 #[derive(Debug)]
 pub(super) struct Request {
     pub(super) reindex: Reindex,
+    /// Whether the folder was changed by the call that asks.
+    of_change: bool,
     pub(super) progress: watch::Sender<Progress>,
     pub(super) answer: oneshot::Sender<Reindexed>,
+}
+
+impl Request {
+    fn refuse(self) {
+        // An error says that the caller has left.
+        let _ = self.answer.send(Err(ReindexError::Stopping));
+    }
 }
 
 /// A request that was made.
@@ -109,14 +127,23 @@ impl Reindexing {
 impl Reindexer {
     /// Asks for an enrolment that begins after this call.
     pub(super) fn reindex(&self, reindex: Reindex) -> Reindexing {
+        self.ask(reindex, false)
+    }
+
+    /// Has the gallery hold what a call has just done to the folder.
+    pub(super) async fn take_up_change(&self) -> Reindexed {
+        self.ask(Reindex::default(), true).finish().await
+    }
+
+    fn ask(&self, reindex: Reindex, of_change: bool) -> Reindexing {
         let (progress, progress_seen) = watch::channel(Progress::default());
         let (answer, answered) = oneshot::channel();
+        let request = Request { reindex, of_change, progress, answer };
         let mut inbox = self.inbox();
-        if inbox.stopped {
-            // The caller holds the other end.
-            let _ = answer.send(Err(ReindexError::Stopping));
+        if inbox.stopped && !of_change {
+            request.refuse();
         } else {
-            inbox.waiting.push(Request { reindex, progress, answer });
+            inbox.waiting.push(request);
             self.0.arrived.notify_one();
         }
         Reindexing { progress: progress_seen, answer: answered }
@@ -129,29 +156,29 @@ impl Reindexer {
         self.0.arrived.notify_one();
     }
 
-    /// Begins nothing new, and refuses who waits. An enrolment under way goes on.
+    /// Begins nothing new: what is under way is finished, and so are the calls that have changed the folder.
     pub(super) fn stop(&self) {
         let mut inbox = self.inbox();
         inbox.stopped = true;
-        for request in inbox.waiting.drain(..) {
-            let _ = request.answer.send(Err(ReindexError::Stopping));
-        }
-        self.0.arrived.notify_one();
+        let (of_changes, others) = inbox.waiting.drain(..).partition(|request| request.of_change);
+        inbox.waiting = of_changes;
+        others.into_iter().for_each(Request::refuse);
     }
 
-    /// For the thread that enrols: waits until there are requests, at most until `until`, and takes them.
-    /// `None` when it is to end.
-    pub(super) fn wait(&self, until: Instant) -> Option<Vec<Request>> {
+    /// For the thread that enrols: waits until there is something to do, a look at `next_look` at the latest.
+    pub(super) fn wait(&self, next_look: Instant) -> Turn {
         let mut inbox = self.inbox();
         loop {
-            if inbox.stopped {
-                return None;
+            let left = next_look.saturating_duration_since(Instant::now());
+            let look = !inbox.stopped && (std::mem::take(&mut inbox.look_now) || left == Duration::ZERO);
+            if look || !inbox.waiting.is_empty() {
+                return Turn { look, requests: std::mem::take(&mut inbox.waiting) };
             }
-            let left = until.saturating_duration_since(Instant::now());
-            if std::mem::take(&mut inbox.look_now) || !inbox.waiting.is_empty() || left == Duration::ZERO {
-                return Some(std::mem::take(&mut inbox.waiting));
-            }
-            inbox = self.0.arrived.wait_timeout(inbox, left).unwrap_or_else(PoisonError::into_inner).0;
+            let arrived = &self.0.arrived;
+            inbox = match inbox.stopped {
+                true => arrived.wait(inbox).unwrap_or_else(PoisonError::into_inner),
+                false => arrived.wait_timeout(inbox, left).unwrap_or_else(PoisonError::into_inner).0,
+            };
         }
     }
 
@@ -165,37 +192,47 @@ impl Reindexer {
 mod tests {
     use super::*;
 
-    fn now() -> Instant {
-        Instant::now()
+    /// How many wait, and whether to look, when the next look is due.
+    fn turn(reindexer: &Reindexer) -> (usize, bool) {
+        let turn = reindexer.wait(Instant::now());
+        (turn.requests.len(), turn.look)
     }
 
     #[tokio::test]
     async fn who_asks_while_it_works_shares_the_next_turn() {
         let reindexer = Reindexer::default();
         let _first = reindexer.reindex(Reindex::default());
-        let taken = reindexer.wait(now()).unwrap();
-        assert_eq!(taken.len(), 1);
+        assert_eq!(turn(&reindexer), (1, true));
         let _second = reindexer.reindex(Reindex { full: true, dry_run: false });
         let _third = reindexer.reindex(Reindex::default());
-        assert_eq!(reindexer.wait(now()).unwrap().len(), 2);
-        assert!(reindexer.wait(now()).unwrap().is_empty());
+        assert_eq!(turn(&reindexer), (2, true));
+        assert_eq!(turn(&reindexer), (0, true));
+        let later = Instant::now() + Duration::from_secs(3600);
+        let _fourth = reindexer.reindex(Reindex::default());
+        assert!(!reindexer.wait(later).look);
     }
 
     #[tokio::test]
-    async fn after_the_stop_nothing_begins() {
+    async fn after_the_stop_only_changes_that_were_made_are_taken_up() {
         let reindexer = Reindexer::default();
         let mut waiting = reindexer.reindex(Reindex::default());
         reindexer.stop();
         assert!(matches!(waiting.finish().await, Err(ReindexError::Stopping)));
         assert!(matches!(reindexer.reindex(Reindex::default()).finish().await, Err(ReindexError::Stopping)));
-        assert!(reindexer.wait(now()).is_none());
+        let changed = tokio::spawn({
+            let reindexer = reindexer.clone();
+            async move { reindexer.take_up_change().await }
+        });
+        let taken = tokio::task::spawn_blocking(move || turn(&reindexer)).await.unwrap();
+        assert_eq!(taken, (1, false));
+        assert!(matches!(changed.await.unwrap(), Err(ReindexError::Panicked)));
     }
 
     #[tokio::test]
     async fn a_thread_that_panics_leaves_nobody_waiting() {
         let reindexer = Reindexer::default();
         let mut waiting = reindexer.reindex(Reindex::default());
-        drop(reindexer.wait(now()));
+        drop(reindexer.wait(Instant::now()));
         assert!(matches!(waiting.finish().await, Err(ReindexError::Panicked)));
     }
 }

@@ -14,7 +14,7 @@ use facerecog_engine::recognizer::Recognizer;
 use super::known_folder::ChangeDetector;
 use super::known_photos::KnownPhotos;
 use super::live_gallery::{GalleryState, LiveGallery};
-use super::reindexer::{Progress, ReindexError, Reindexed, Reindexer, Request};
+use super::reindexer::{Progress, ReindexError, Reindexed, Reindexer, Request, Turn};
 
 /// How often the folder is looked at.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -83,17 +83,18 @@ impl Watcher {
         self.reindexer.clone()
     }
 
-    /// Learns the folder, then watches it and answers requests until [`Reindexer::stop`].
+    /// Learns the folder, then watches it until [`Reindexer::stop`], and answers requests until the process
+    /// ends.
     pub(super) fn run(mut self) {
         let reindexer = self.reindexer.clone();
         KnownPhotos::new(self.known.clone()).remove_abandoned();
         let mut next_look = Instant::now();
         let mut first = true;
-        while let Some(requests) = reindexer.wait(next_look) {
-            let due = requests.is_empty() || Instant::now() >= next_look;
+        loop {
+            let Turn { look, requests } = reindexer.wait(next_look);
             // The gallery is swapped whole, and what an enrolment half did is in files that the next one can
             // read: nothing that a panic leaves behind is of harm.
-            let looked = catch_unwind(AssertUnwindSafe(|| due.then(|| self.look(first))));
+            let looked = catch_unwind(AssertUnwindSafe(|| look.then(|| self.look(first))));
             let answered = catch_unwind(AssertUnwindSafe(|| self.answer_all(requests)));
             if looked.is_err() || answered.is_err() {
                 self.after_panic();

@@ -11,7 +11,6 @@ use super::proto::photo::Source;
 use super::proto::{self, EnrollRequest, EnrollResponse, RejectCode, Rejection};
 use super::{RecognizerService, known_name};
 use crate::grpc::known_photos::KnownPhotosError;
-use crate::grpc::reindexer::Reindex;
 use crate::grpc::status::{identify_status, refusal};
 
 /// A photo that was looked at.
@@ -104,14 +103,14 @@ impl RecognizerService {
             tracing::error!(%error, "a photo that was not enrolled stays in the known folder");
         }
         // So that the index does not hold or remember it either. That the photo is not enrolled holds anyway.
-        let _ = self.changes.reindexer.reindex(Reindex::default()).finish().await;
+        let _ = self.changes.reindexer.take_up_change().await;
         candidate.rejections.push(refused?);
         Ok(candidate.rejected())
     }
 
     /// Brings the gallery up to date with the photo `source`. The generation that holds it, or why none does.
     async fn enrolled(&self, source: &str) -> Result<Result<u64, Rejection>, Status> {
-        let report = self.changes.reindexer.reindex(Reindex::default()).finish().await?;
+        let report = self.changes.reindexer.take_up_change().await?;
         let gallery = self.live.gallery().await?;
         let (generation, wanted) = (gallery.generation(), source.to_owned());
         let is_there = blocking(move || (0..gallery.rows()).any(|row| gallery.row(row).source == wanted)).await?;

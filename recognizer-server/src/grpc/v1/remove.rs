@@ -10,7 +10,6 @@ use super::enroll::blocking;
 use super::proto::remove_request::Target;
 use super::proto::{RemoveRequest, RemoveResponse};
 use crate::grpc::known_photos::{KnownPhotos, KnownPhotosError};
-use crate::grpc::reindexer::Reindex;
 use crate::grpc::status::refusal;
 
 /// What is left out for its name's sake comes to light when the other of that name is gone; what is left out
@@ -48,7 +47,7 @@ impl RecognizerService {
             let (deleted, result) = blocking(move || delete(&known, &sources)).await?;
             image_names.extend(deleted);
             // Also after a failure: what was deleted until then must not be recognised.
-            let report = self.changes.reindexer.reindex(Reindex::default()).finish().await;
+            let report = self.changes.reindexer.take_up_change().await;
             result?;
             let report = report?;
             sources = match &target {
