@@ -9,6 +9,7 @@ use facerecog_engine::recognizer::Recognizer;
 
 use super::known_folder::{ChangeDetector, Fingerprint};
 use super::live_gallery::{GalleryState, LiveGallery};
+use crate::telemetry::{Metrics, PHOTO_NAMES, ReindexOutcome};
 
 /// How often the folder is looked at.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -23,7 +24,9 @@ pub(super) struct Watcher {
     known: PathBuf,
     index_dir: PathBuf,
     limits: EnrolLimits,
+    verify: Verify,
     live: LiveGallery,
+    metrics: Metrics,
     changes: ChangeDetector,
     known_missing: bool,
     /// Why the folder could not be enrolled the last time.
@@ -41,14 +44,18 @@ impl Watcher {
         known: PathBuf,
         index_dir: PathBuf,
         limits: EnrolLimits,
+        verify: Verify,
         live: LiveGallery,
+        metrics: Metrics,
     ) -> Self {
         Self {
             recognizer,
             known,
             index_dir,
             limits,
+            verify,
             live,
+            metrics,
             changes: ChangeDetector::new(),
             known_missing: false,
             enrol_error: None,
@@ -58,7 +65,7 @@ impl Watcher {
         }
     }
 
-    /// Learns the folder, then watches it until the process ends.
+    /// Learns the folder, then watches it until the process ends. Unparking the thread makes it look now.
     pub(super) fn run(mut self) {
         let mut first = true;
         loop {
@@ -66,7 +73,7 @@ impl Watcher {
             self.look(first);
             first = false;
             // A folder that takes long to list, over a slow network, is not listed all the time.
-            std::thread::sleep(INTERVAL.max(started.elapsed()));
+            std::thread::park_timeout(INTERVAL.max(started.elapsed()));
         }
     }
 
@@ -94,6 +101,7 @@ impl Watcher {
     }
 
     fn enrol(&mut self, seen: Fingerprint) {
+        let began = Instant::now();
         let identity = self.recognizer.pack().embedder_identity();
         let options = EnrolOptions { limits: self.limits.clone(), ..EnrolOptions::default() };
         let result =
@@ -104,11 +112,19 @@ impl Watcher {
                 self.retry_at = None;
                 self.enrol_error = None;
                 for skipped in &report.skipped {
-                    tracing::warn!("known photo {} left out: {}", skipped.photo, skipped.message);
+                    tracing::warn!(target: PHOTO_NAMES, "known photo {} left out: {}", skipped.photo, skipped.message);
                 }
                 for warning in &report.warnings {
-                    tracing::warn!("known photo {}: {}", warning.photo, warning.message);
+                    tracing::warn!(target: PHOTO_NAMES, "known photo {}: {}", warning.photo, warning.message);
                 }
+                if !report.skipped.is_empty() || !report.warnings.is_empty() {
+                    tracing::warn!(
+                        "{} known photos left out, {} taken with a warning; `recognizer reindex` names them, log_paths as well",
+                        report.skipped.len(),
+                        report.warnings.len()
+                    );
+                }
+                self.metrics.reindexed(ReindexOutcome::Done, began.elapsed(), Some(report.skipped.len()));
                 tracing::info!(
                     "{}: {} people on {} photos, {} added, {} removed, in {:.1} s",
                     self.known.display(),
@@ -120,6 +136,7 @@ impl Watcher {
                 );
             }
             Err(error) => {
+                self.metrics.reindexed(ReindexOutcome::Failed, began.elapsed(), None);
                 self.retry_at = Some(Instant::now() + RETRY_AFTER);
                 tracing::error!("known people not enrolled: {error}");
                 self.enrol_error = Some(error.to_string());
@@ -133,7 +150,7 @@ impl Watcher {
         if current.is_some() && current == self.opened {
             return;
         }
-        match Gallery::open(&self.index_dir, &self.recognizer.pack().embedder_identity(), Verify::Header) {
+        match Gallery::open(&self.index_dir, &self.recognizer.pack().embedder_identity(), self.verify) {
             Ok(gallery) => {
                 tracing::info!("answering from generation {}, {} embeddings", gallery.generation(), gallery.rows());
                 self.opened = Some(gallery.generation());
