@@ -182,10 +182,11 @@ async fn run(recognizer: Recognizer, config: ServerConfig, log: LogHandle, rerea
     announced.abort();
     following.abort();
     draining.begin();
-    health::stop(reporter).await;
+    health::stop(&reporter).await;
     let config = &reload.config;
     let finish = async {
         tokio::time::sleep(Duration::from_secs(config.drain_delay_seconds)).await;
+        health::end_watches(reporter).await;
         stopping.begin();
         tokio::time::timeout(Duration::from_secs(config.grace_seconds), server).await
     };
