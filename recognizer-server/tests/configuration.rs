@@ -102,8 +102,11 @@ fn all_settings_at_once_are_printed_and_printed_they_are_a_file() {
     let dir = tempfile::tempdir().unwrap();
     let environment: Vec<(&str, &str)> = settings().iter().map(|&(_, variable, text, _)| (variable, text)).collect();
     let all = printed(&config(dir.path(), &["--json"], &environment));
-    let keys: Vec<&String> = all.as_object().unwrap().keys().collect();
-    assert_eq!(keys, settings().iter().map(|(key, ..)| key).collect::<Vec<_>>());
+    let mut wanted: Vec<&str> = settings().iter().map(|&(key, ..)| key).collect();
+    wanted.sort_unstable();
+    let mut keys: Vec<&String> = all.as_object().unwrap().keys().collect();
+    keys.sort_unstable();
+    assert_eq!(keys, wanted, "a setting is missing here or there");
 
     let text = config(dir.path(), &[], &environment);
     std::fs::write(dir.path().join("server.toml"), &text.stdout).unwrap();

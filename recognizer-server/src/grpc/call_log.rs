@@ -129,7 +129,7 @@ impl Call {
         let Some(status) = Status::from_header_map(headers) else { return };
         self.code = status.code();
         if self.code != Code::Ok {
-            tracing::debug!(target: PHOTO_NAMES, method = self.method, message = status.message(), "call refused");
+            tracing::debug!(target: PHOTO_NAMES, method = self.method, reason = status.message(), "call refused");
         }
     }
 }

@@ -22,15 +22,16 @@ pub(crate) struct Serving {
 }
 
 impl Serving {
-    /// Starts it with these arguments and waits until it has learned the known people.
+    /// Starts it with these arguments, which override ports and folders, and waits until it has learned the known people.
     pub(crate) fn start(known: &Path, dir: &Path, arguments: &[&str]) -> Self {
         let log = dir.join("log");
         let mut process = super::support::recognizer()
-            .args(["serve", "--address", "127.0.0.1:0", "--metrics-address", "127.0.0.1:0", "--known"])
-            .arg(known)
-            .arg("--index")
-            .arg(dir.join("index"))
+            .arg("serve")
             .args(arguments)
+            .env("FACERECOG_ADDRESS", "127.0.0.1:0")
+            .env("FACERECOG_METRICS_ADDRESS", "127.0.0.1:0")
+            .env("KNOWN_PEOPLE", known)
+            .env("FACERECOG_INDEX", dir.join("index"))
             .current_dir(dir)
             .stdout(Stdio::piped())
             .stderr(File::create(&log).expect("a log file"))
