@@ -94,7 +94,7 @@ pub(crate) struct ServeInput {
     /// Smallest face of a photo that Enroll takes, in pixels [default: 80]
     #[arg(long, env = "FACERECOG_ENROL_MIN_FACE", value_name = "PIXELS", help_heading = "Enrolment options")]
     pub(crate) enrol_min_face: Option<f32>,
-    /// Least confidence of a face that Enroll takes, 0 to 1 [default: 0.9]
+    /// Least confidence of a face that Enroll takes, 0 to 1 [default: 0.85]
     #[arg(long, env = "FACERECOG_ENROL_MIN_SCORE", value_name = "SCORE", help_heading = "Enrolment options")]
     pub(crate) enrol_min_score: Option<f32>,
     /// Leave out known photos that are unlike all others of their person [default: false]
