@@ -9,9 +9,11 @@
 
 mod best_match;
 mod cli;
+mod config;
 mod draw;
 mod eval;
 mod grpc;
+mod telemetry;
 
 /// Runs the command that the process was called with, and tells its exit status.
 pub fn run() -> std::process::ExitCode {

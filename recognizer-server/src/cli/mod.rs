@@ -1,5 +1,7 @@
 //! The command line: what can be asked, and how a run ends.
 
+mod call;
+mod config;
 mod detect;
 mod embed;
 mod enrolment;
@@ -22,15 +24,17 @@ mod session;
 mod table;
 mod verify;
 
-use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
 
 pub(crate) use error::CliError;
+pub(crate) use model_folder::default_model_folder;
+use output::Output;
 pub(crate) use record::ErrorRecord;
 use session::{Session, SessionOptions};
+
+use crate::telemetry;
 
 /// Finds faces in photos and tells who they are.
 ///
@@ -61,6 +65,10 @@ Examples:
   Answer over gRPC on port 50051, and learn photos dropped into the folder while running:
       recognizer serve --known known_people
 
+  What would the server run with, and does it answer?
+      recognizer config --config /etc/facerecog.toml
+      recognizer call health
+
   Use the faster models:
       recognizer models fetch fast
       recognizer --pack fast identify photo.jpg --known known_people
@@ -72,7 +80,7 @@ struct GlobalOptions {
     #[command(flatten)]
     session: SessionOptions,
     /// Threads to work with [default: the CPU quota of the container, else the cores]
-    #[arg(long, global = true, value_name = "N", help_heading = "General options")]
+    #[arg(long, global = true, env = "FACERECOG_THREADS", value_name = "N", help_heading = "General options")]
     threads: Option<usize>,
     /// Say more on standard error: -v what is done, -vv every detail (RUST_LOG overrides)
     #[arg(short, long, global = true, action = ArgAction::Count, help_heading = "General options")]
@@ -81,7 +89,9 @@ struct GlobalOptions {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Serve(serve::Serve),
+    Serve(Box<serve::Serve>),
+    Config(Box<config::Config>),
+    Call(call::Call),
     Reindex(reindex::Reindex),
     Identify(identify::Identify),
     Detect(detect::Detect),
@@ -110,8 +120,7 @@ impl Outcome {
 /// Parses the arguments, runs the command and turns its end into an exit status.
 pub(crate) fn run() -> ExitCode {
     let Cli { global, command } = Cli::parse();
-    start_logging(global.verbose, matches!(command, Command::Serve(_)));
-    match start_threads(global.threads).and_then(|()| command.run(&global.session)) {
+    match command.run(&global) {
         Ok(Outcome::Complete) => ExitCode::SUCCESS,
         Ok(Outcome::SomeFailed) => ExitCode::from(1),
         Err(error) => {
@@ -124,46 +133,38 @@ pub(crate) fn run() -> ExitCode {
 }
 
 impl Command {
-    fn run(self, options: &SessionOptions) -> Result<Outcome, CliError> {
-        let session = Session::new(options)?;
+    fn run(self, options: &GlobalOptions) -> Result<Outcome, CliError> {
+        // A server takes threads and models from its configuration, a client of one needs neither.
+        match &self {
+            Self::Serve(_) => {}
+            Self::Config(_) | Self::Call(_) => telemetry::command_line_log(options.verbose),
+            _ => {
+                telemetry::command_line_log(options.verbose);
+                start_threads(options.threads.unwrap_or_else(crate::config::available_threads))?;
+            }
+        }
+        let session = || Session::new(&options.session);
         match self {
-            Self::Serve(command) => command.run(&session),
-            Self::Reindex(command) => command.run(&session),
-            Self::Identify(command) => command.run(&session),
-            Self::Detect(command) => command.run(&session),
-            Self::Verify(command) => command.run(&session),
-            Self::Embed(command) => command.run(&session),
-            Self::Eval(command) => command.run(&session),
-            Self::Index(command) => command.run(&session),
-            Self::Models(command) => command.run(&session),
+            Self::Serve(command) => command.run(options),
+            Self::Config(command) => command.run(options),
+            Self::Call(command) => command.run(Output::new(options.session.json)),
+            Self::Reindex(command) => command.run(&session()?),
+            Self::Identify(command) => command.run(&session()?),
+            Self::Detect(command) => command.run(&session()?),
+            Self::Verify(command) => command.run(&session()?),
+            Self::Embed(command) => command.run(&session()?),
+            Self::Eval(command) => command.run(&session()?),
+            Self::Index(command) => command.run(&session()?),
+            Self::Models(command) => command.run(&session()?),
         }
     }
 }
 
-fn start_logging(verbose: u8, server: bool) {
-    let default = match (verbose, server) {
-        (0, false) => "warn",
-        (0, true) | (1, _) => "warn,recognizer=info,facerecog_engine=info",
-        _ => "info,recognizer=debug,facerecog_engine=debug",
-    };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .init();
-}
-
-/// The default width is the standard library's: the CPU affinity bounded by the cgroup quota, v1 or
-/// v2, of this process and the groups above it.
-fn start_threads(threads: Option<usize>) -> Result<(), CliError> {
-    if threads == Some(0) {
+/// Starts the pool that works on photos.
+fn start_threads(width: usize) -> Result<(), CliError> {
+    if width == 0 {
         return Err(CliError::Usage("--threads must be at least 1".into()));
     }
-    let width = match threads {
-        Some(threads) => threads,
-        None => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
-    };
     rayon::ThreadPoolBuilder::new()
         .num_threads(width)
         .thread_name(|index| format!("photo-{index}"))
@@ -186,7 +187,7 @@ mod tests {
     fn global_options_may_follow_the_command() {
         let cli = Cli::try_parse_from(["recognizer", "identify", "a.jpg", "--json", "--pack", "fast"]).unwrap();
         assert!(cli.global.session.json);
-        assert_eq!(cli.global.session.pack, "fast");
+        assert_eq!(cli.global.session.pack.as_deref(), Some("fast"));
     }
 
     #[test]

@@ -1,43 +1,40 @@
 //! `recognizer serve`.
 
-use std::path::PathBuf;
-
 use clap::Args;
 
-use super::Outcome;
 use super::error::CliError;
-use super::photo_options::PhotoOptions;
-use super::session::{IndexOptions, Session};
-use crate::grpc::{self, ServeError, ServerOptions};
+use super::session::{Session, SessionOptions};
+use super::{GlobalOptions, Outcome, start_threads};
+use crate::config::{ConfigError, LogLevel, ServeInput, ServerConfig};
+use crate::grpc::{self, ServeError};
+use crate::telemetry;
 
 /// Answer over gRPC
 ///
 /// Learns the folder of known people at start and keeps watching it: a photo dropped into it, changed
 /// or removed counts within seconds. Serves facerecog.Identify, facerecog.HealthCheck,
-/// grpc.health.v1.Health and server reflection, without encryption. SIGTERM and SIGINT let the calls
-/// under way finish, for at most ten seconds.
+/// facerecog.v1.Recognizer, grpc.health.v1.Health and server reflection. Every option can be given as
+/// a flag, in the environment, or in a TOML file with its name (--max-faces is max_faces there); the
+/// first of these that has it counts.
+///
+/// SIGTERM and SIGINT let the calls under way finish, a second one ends at once. SIGHUP reads the
+/// configuration file, the certificate and the token again, and looks at the known people.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
   recognizer serve --known known_people
   grpcurl -plaintext -d '{\"image_path\": \"photo.jpg\"}' localhost:50051 facerecog.Identify/Identify
 
-Only photos below given folders, on another port:
-  recognizer serve --addr 127.0.0.1:6000 --photo-root /unknown_people")]
+Only photos below given folders, encrypted, on another port:
+  recognizer serve --address 127.0.0.1:6000 --image-root /unknown_people \\
+      --tls-certificate server.pem --tls-key server.key
+
+From a file:
+  recognizer config --known known_people > facerecog.toml
+  recognizer serve --config facerecog.toml")]
 pub(crate) struct Serve {
-    /// Address to listen on
-    #[arg(long, value_name = "HOST:PORT", default_value = grpc::DEFAULT_ADDRESS)]
-    addr: String,
-    /// Folder of known people
-    #[arg(long, env = "KNOWN_PEOPLE", value_name = "DIR", default_value = "known_people")]
-    known: PathBuf,
     #[command(flatten)]
-    index: IndexOptions,
-    /// Read photos below this folder alone; may be given several times [default: any photo]
-    #[arg(long, env = "FACERECOG_PHOTO_ROOTS", value_delimiter = ':', value_name = "DIR")]
-    photo_root: Vec<PathBuf>,
-    #[command(flatten)]
-    photo: PhotoOptions,
+    input: ServeInput,
 }
 
 impl From<ServeError> for CliError {
@@ -46,17 +43,40 @@ impl From<ServeError> for CliError {
     }
 }
 
+impl From<ConfigError> for CliError {
+    fn from(error: ConfigError) -> Self {
+        Self::Usage(error.to_string())
+    }
+}
+
 impl Serve {
-    pub(crate) fn run(self, session: &Session) -> Result<Outcome, CliError> {
-        let options = ServerOptions {
-            address: self.addr,
-            index_dir: session.index_dir(&self.index),
-            known: self.known,
-            photo_roots: self.photo_root,
-            limits: self.photo.limits(),
-            enrol_limits: self.photo.enrol_limits(),
-        };
-        grpc::serve(session.recognizer(self.photo.detect())?, options)?;
+    pub(crate) fn run(self, options: &GlobalOptions) -> Result<Outcome, CliError> {
+        let input = with_global_options(self.input, options);
+        let config = ServerConfig::resolve(input.clone())?;
+        let log = telemetry::server_log(&config);
+        start_threads(config.threads)?;
+        let session = Session::new(&SessionOptions {
+            json: false,
+            pack: Some(config.pack.clone()),
+            models: Some(config.models.clone()),
+            manifest: config.manifest.clone(),
+        })?;
+        let recognizer = session.recognizer(config.detect())?;
+        let again = move || ServerConfig::resolve(input.clone());
+        grpc::serve(recognizer, config, log, Box::new(again))?;
         Ok(Outcome::Complete)
+    }
+}
+
+/// The options of every command are keys of the configuration as well.
+pub(super) fn with_global_options(input: ServeInput, options: &GlobalOptions) -> ServeInput {
+    let more = (options.verbose > 1).then_some(LogLevel::Debug);
+    ServeInput {
+        pack: options.session.pack.clone(),
+        models: options.session.models.clone(),
+        manifest: options.session.manifest.clone(),
+        threads: options.threads,
+        log_level: input.log_level.or(more),
+        ..input
     }
 }

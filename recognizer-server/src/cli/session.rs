@@ -10,6 +10,7 @@ use facerecog_engine::recognizer::Recognizer;
 use super::error::CliError;
 use super::model_folder;
 use super::output::Output;
+use crate::config::default_index_dir;
 
 /// Options of every command.
 #[derive(Debug, Args)]
@@ -17,22 +18,15 @@ pub(crate) struct SessionOptions {
     /// Answer in JSON, one object a line
     #[arg(long, global = true, help_heading = "General options")]
     pub(crate) json: bool,
-    /// Pack of models to use; `recognizer models list` shows what there is
-    #[arg(
-        long,
-        global = true,
-        env = "FACERECOG_PACK",
-        value_name = "NAME",
-        default_value = "builtin",
-        help_heading = "General options"
-    )]
-    pub(crate) pack: String,
+    /// Pack of models to use; `recognizer models list` shows what there is [default: builtin]
+    #[arg(long, global = true, env = "FACERECOG_PACK", value_name = "NAME", help_heading = "General options")]
+    pub(crate) pack: Option<String>,
     /// Folder of model files that are not inside the program [default: ~/.local/share/facerecog/models]
     #[arg(long, global = true, env = "FACERECOG_MODELS", value_name = "DIR", help_heading = "General options")]
-    models: Option<PathBuf>,
+    pub(crate) models: Option<PathBuf>,
     /// Manifest that describes the packs, instead of the one inside the program
     #[arg(long, global = true, env = "FACERECOG_MANIFEST", value_name = "FILE", help_heading = "General options")]
-    manifest: Option<PathBuf>,
+    pub(crate) manifest: Option<PathBuf>,
 }
 
 /// Where the index of known people is kept.
@@ -61,7 +55,7 @@ impl Session {
         Ok(Self {
             output: Output::new(options.json),
             manifest,
-            pack_name: options.pack.clone(),
+            pack_name: options.pack.clone().unwrap_or_else(|| "builtin".into()),
             models_dir: options.models.clone().unwrap_or_else(model_folder::default_model_folder),
         })
     }
@@ -76,6 +70,6 @@ impl Session {
 
     /// The index folder: one a pack, since embeddings of different packs cannot be compared.
     pub(crate) fn index_dir(&self, options: &IndexOptions) -> PathBuf {
-        options.index.clone().unwrap_or_else(|| PathBuf::from("facerecog-index").join(&self.pack_name))
+        options.index.clone().unwrap_or_else(|| default_index_dir(&self.pack_name))
     }
 }

@@ -9,9 +9,19 @@ use super::contract::identify_server::IdentifyServer;
 use super::health_check::HealthCheckService;
 use super::identify::IdentifyService;
 use super::live_gallery::{GalleryState, LiveGallery};
+use super::v1::RecognizerService;
+use super::v1::proto::recognizer_server::RecognizerServer;
 
-/// The whole server, and the service that needs the gallery.
-const OF_GALLERY: [&str; 2] = ["", <IdentifyServer<IdentifyService> as NamedService>::NAME];
+/// The whole server, and the services that need the gallery.
+const OF_GALLERY: [&str; 3] = [
+    "",
+    <IdentifyServer<IdentifyService> as NamedService>::NAME,
+    <RecognizerServer<RecognizerService> as NamedService>::NAME,
+];
+
+/// Everything that health is told of.
+const SERVICES: [&str; 4] =
+    [OF_GALLERY[0], OF_GALLERY[1], OF_GALLERY[2], <HealthCheckServer<HealthCheckService> as NamedService>::NAME];
 
 /// Follows the gallery until the process ends.
 pub(super) async fn follow(reporter: HealthReporter, live: LiveGallery) {
@@ -26,11 +36,16 @@ pub(super) async fn follow(reporter: HealthReporter, live: LiveGallery) {
     }
 }
 
-/// Says that the server goes away, then ends the calls that watch it: they would hold up the stop.
-pub(super) async fn stop(mut reporter: HealthReporter) {
-    let services = OF_GALLERY.into_iter().chain([<HealthCheckServer<HealthCheckService> as NamedService>::NAME]);
-    for service in services {
+/// Says that the server goes away.
+pub(super) async fn stop(reporter: &HealthReporter) {
+    for service in SERVICES {
         reporter.set_service_status(service, ServingStatus::NotServing).await;
+    }
+}
+
+/// Ends the calls that watch the server's health: they would hold up the stop.
+pub(super) async fn end_watches(mut reporter: HealthReporter) {
+    for service in SERVICES {
         reporter.clear_service_status(service).await;
     }
 }

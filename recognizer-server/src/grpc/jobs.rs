@@ -8,8 +8,7 @@ use tokio::sync::{Semaphore, oneshot};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
-/// Jobs waiting for each thread of the pool, at most, besides the one it runs.
-const WAITING_PER_THREAD: usize = 4;
+use crate::telemetry::QueueNumbers;
 
 /// When a refused caller may try again: about the time of a few photos.
 const RETRY_AFTER: Duration = Duration::from_millis(500);
@@ -18,15 +17,24 @@ const RETRY_AFTER: Duration = Duration::from_millis(500);
 #[derive(Debug, Clone)]
 pub(super) struct Jobs {
     places: Arc<Semaphore>,
+    total: usize,
 }
 
 impl Jobs {
-    pub(super) fn new() -> Self {
-        Self::with_places(rayon::current_num_threads() * (1 + WAITING_PER_THREAD))
+    /// As many at once as the pool has threads, and `queue_length` that wait.
+    pub(super) fn new(queue_length: usize) -> Self {
+        Self::with_places((rayon::current_num_threads() + queue_length).min(Semaphore::MAX_PERMITS))
     }
 
     fn with_places(places: usize) -> Self {
-        Self { places: Arc::new(Semaphore::new(places)) }
+        Self { places: Arc::new(Semaphore::new(places)), total: places }
+    }
+
+    /// The photos here now.
+    pub(super) fn numbers(&self) -> QueueNumbers {
+        let taken = self.total - self.places.available_permits();
+        let running = taken.min(rayon::current_num_threads());
+        QueueNumbers { waiting: (taken - running) as u64, running: running as u64 }
     }
 
     /// A place in the queue, held until it is dropped; UNAVAILABLE when there is none.

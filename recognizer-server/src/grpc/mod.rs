@@ -1,5 +1,10 @@
 //! The gRPC server: the original contract, our own API (`v1/`), health, reflection, and a gallery that follows its folder.
 
+mod call_log;
+mod change_guard;
+mod code;
+mod connection;
+mod draining;
 mod health;
 mod health_check;
 mod identify;
@@ -12,13 +17,17 @@ mod reindexer;
 mod response;
 mod server;
 mod status;
+mod tls;
 mod v1;
 mod watcher;
 
-pub(crate) use server::{DEFAULT_ADDRESS, ServeError, ServerOptions, serve};
+pub(crate) use change_guard::token;
+pub(crate) use code::name as code_name;
+pub(crate) use server::{ServeError, serve};
+pub(crate) use v1::proto;
 
 /// Code generated from `proto/facerecog.proto`.
-mod contract {
+pub(crate) mod contract {
     #![allow(missing_docs, unreachable_pub, clippy::all, rust_2018_idioms)]
 
     tonic::include_proto!("facerecog");

@@ -150,7 +150,6 @@ impl Reindexer {
     }
 
     /// Has the folder and the index looked at without waiting for the next time.
-    #[expect(dead_code, reason = "for the signal that reloads")]
     pub(super) fn look_now(&self) {
         self.inbox().look_now = true;
         self.0.arrived.notify_one();

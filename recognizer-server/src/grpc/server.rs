@@ -1,24 +1,24 @@
-//! Listening, starting and stopping.
+//! Starting, reloading and stopping.
 
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use facerecog_engine::gallery::EnrolLimits;
-use facerecog_engine::photo::Limits;
 use facerecog_engine::recognizer::Recognizer;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::oneshot;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinHandle;
 use tonic::codec::CompressionEncoding;
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
 use tower::util::MapResponseLayer;
 
+use super::call_log::CallLog;
+use super::change_guard::{ChangeGuard, TokenError};
+use super::connection;
 use super::contract::FILE_DESCRIPTOR_SET;
 use super::contract::health_check_server::HealthCheckServer;
 use super::contract::identify_server::IdentifyServer;
+use super::draining::{Draining, EndStreams};
 use super::health;
 use super::health_check::HealthCheckService;
 use super::identify::IdentifyService;
@@ -26,85 +26,101 @@ use super::jobs::Jobs;
 use super::known_photos::KnownPhotos;
 use super::live_gallery::{GalleryState, LiveGallery};
 use super::photo_access::{PhotoAccess, PhotoRoots};
+use super::reindexer::Reindexer;
 use super::response;
+use super::tls::{Tls, TlsError};
 use super::v1::proto::recognizer_server::RecognizerServer;
 use super::v1::{EnrolmentChecks, GalleryChanges, NamesUnderWay, RecognizerService};
-use super::watcher::Watcher;
+use super::watcher::{Watched, Watcher};
+use crate::config::{ConfigError, ServerConfig};
+use crate::telemetry::{self, GalleryNumbers, LogHandle, Metrics, Probes, QueueNumbers};
 
-/// Every address of the host, at the port that the original's callers know.
-pub(crate) const DEFAULT_ADDRESS: &str = "[::]:50051";
+/// How often a connection is asked whether the other side is still there, and how long it may take to say so.
+const KEEPALIVE: Duration = Duration::from_secs(60);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How long the calls under way may take to finish when the server stops.
-const DRAIN: Duration = Duration::from_secs(10);
-
-/// What to serve, and where.
-#[derive(Debug)]
-pub(crate) struct ServerOptions {
-    /// `host:port`.
-    pub(crate) address: String,
-    /// Folder of known people.
-    pub(crate) known: PathBuf,
-    /// Folder of the index.
-    pub(crate) index_dir: PathBuf,
-    /// Folders that photos may be read from; empty for any.
-    pub(crate) photo_roots: Vec<PathBuf>,
-    /// How much a photo may cost.
-    pub(crate) limits: Limits,
-    /// How much is read of the folder of known people.
-    pub(crate) enrol_limits: EnrolLimits,
-}
+/// Most bytes of a request's metadata.
+const MAX_METADATA: u32 = 16 << 10;
 
 /// Why the server could not be started, or stopped by itself.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ServeError {
     /// The address is taken, or is none of this host's.
-    #[error("could not listen on {address}: {source}; choose another with --addr")]
-    Listen { address: String, source: io::Error },
+    #[error("could not listen on {address}: {source}; choose another with {flag}")]
+    Listen { address: String, flag: &'static str, source: io::Error },
     /// A folder that photos may be read from is not there.
-    #[error("--photo-root: {0}")]
-    PhotoRoot(#[source] io::Error),
+    #[error("image_roots: {0}")]
+    ImageRoot(#[source] io::Error),
+    /// Certificates or keys cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The token cannot be used.
+    #[error(transparent)]
+    Token(#[from] TokenError),
     /// The system refused threads, signals or descriptors.
     #[error("could not start the server: {0}")]
     Start(#[source] io::Error),
     /// The transport broke.
     #[error("the server failed: {0}")]
     Transport(#[from] tonic::transport::Error),
+    /// The time to finish was over, or a second signal came.
+    #[error("calls under way were cut off: {0}")]
+    CutOff(&'static str),
 }
 
-/// Serves until SIGTERM or SIGINT.
-pub(crate) fn serve(recognizer: Recognizer, options: ServerOptions) -> Result<(), ServeError> {
+/// Reads the configuration again.
+pub(crate) type Reread = Box<dyn Fn() -> Result<ServerConfig, ConfigError> + Send>;
+
+/// Serves until SIGTERM or SIGINT. `log` follows the configuration, which `reread` gives on SIGHUP.
+pub(crate) fn serve(
+    recognizer: Recognizer,
+    config: ServerConfig,
+    log: LogHandle,
+    reread: Reread,
+) -> Result<(), ServeError> {
     // Photos are worked on by the rayon pool; these threads only move messages.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .map_err(ServeError::Start)?;
-    let result = runtime.block_on(run(recognizer, options));
+    let result = runtime.block_on(run(recognizer, config, log, reread));
     // Photos that are still being worked on have been given up.
     runtime.shutdown_background();
     result
 }
 
-async fn run(recognizer: Recognizer, options: ServerOptions) -> Result<(), ServeError> {
-    let roots = PhotoRoots::new(&options.photo_roots).map_err(ServeError::PhotoRoot)?;
-    let listener = listen(&options.address).await?;
+async fn run(recognizer: Recognizer, config: ServerConfig, log: LogHandle, reread: Reread) -> Result<(), ServeError> {
+    let mut signals = Signals::new().map_err(ServeError::Start)?;
+    let roots = PhotoRoots::new(&config.image_roots).map_err(ServeError::ImageRoot)?;
+    let tls = Tls::read(&config)?;
+    let listener = listen(&config.address).await?;
     let local_address = listener.local_addr().map_err(ServeError::Start)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::Start)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Start)?;
+    let guard = ChangeGuard::new(&config, local_address.ip())?;
 
     let recognizer = Arc::new(recognizer);
+    let metrics = Metrics::new(&config.pack);
     let live = LiveGallery::new();
-    let limits = options.limits;
-    let known = KnownPhotos::new(options.known.clone());
-    let watcher =
-        Watcher::new(Arc::clone(&recognizer), options.known, options.index_dir, options.enrol_limits, live.clone());
+    let jobs = Jobs::new(config.queue_length);
+    let draining = Draining::new();
+    let stopping = Draining::new();
+    let known = KnownPhotos::new(config.known.clone());
+    let watched = Watched {
+        known: config.known.clone(),
+        index_dir: config.index.clone(),
+        limits: config.enrol_limits(),
+        reject_outliers: config.reject_outliers,
+        verify: config.verification(),
+    };
+    let watcher = Watcher::new(Arc::clone(&recognizer), watched, live.clone(), metrics.clone());
     let reindexer = watcher.reindexer();
     std::thread::Builder::new().name("known-people".into()).spawn(move || watcher.run()).map_err(ServeError::Start)?;
 
+    let state = State { live: live.clone(), jobs: jobs.clone(), draining: draining.clone() };
+    let metrics_port = serve_metrics(&config, metrics.clone(), state).await?;
     let (reporter, health_service) = tonic_health::server::health_reporter();
     let following = tokio::spawn(health::follow(reporter.clone(), live.clone()));
-    let photos = PhotoAccess { roots, limits };
-    let jobs = Jobs::new();
+    let photos = PhotoAccess { roots, limits: config.limits() };
     let v1 = RecognizerService {
         engine: Arc::clone(&recognizer),
         live: live.clone(),
@@ -113,24 +129,40 @@ async fn run(recognizer: Recognizer, options: ServerOptions) -> Result<(), Serve
         changes: GalleryChanges {
             known,
             reindexer: reindexer.clone(),
-            checks: EnrolmentChecks::default(),
+            checks: EnrolmentChecks { min_face: config.enrol_min_face, min_score: config.enrol_min_score },
             names: NamesUnderWay::default(),
         },
     };
-    let service = IdentifyService { recognizer, live: live.clone(), jobs, photos };
-    let (stop, stopped) = oneshot::channel::<()>();
+    let v1 = RecognizerServer::new(v1)
+        .accept_compressed(CompressionEncoding::Gzip)
+        .max_decoding_message_size(usize::try_from(config.max_request_mib << 20).unwrap_or(usize::MAX));
+    let identify = IdentifyService {
+        recognizer,
+        live: live.clone(),
+        jobs,
+        photos,
+        metrics: metrics.clone(),
+        deadline: config.request_timeout(),
+    };
+    let connections = connection::accept(listener, tls.clone(), config.max_connections, metrics.clone());
+    let stop = stopping.clone();
     let mut server = tokio::spawn(
         Server::builder()
+            .http2_keepalive_interval(Some(KEEPALIVE))
+            .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+            .http2_max_header_list_size(MAX_METADATA)
+            .max_concurrent_streams(config.max_streams)
+            .layer(CallLog::new(metrics))
             .layer(MapResponseLayer::new(response::finish))
-            .add_service(IdentifyServer::new(service).accept_compressed(CompressionEncoding::Gzip))
+            .layer(guard.clone())
+            .layer(EndStreams::new(stopping.clone()))
+            .add_service(IdentifyServer::new(identify).accept_compressed(CompressionEncoding::Gzip))
             .add_service(HealthCheckServer::new(HealthCheckService).accept_compressed(CompressionEncoding::Gzip))
-            .add_service(RecognizerServer::new(v1).accept_compressed(CompressionEncoding::Gzip))
+            .add_service(v1)
             .add_service(health_service)
             .add_service(reflection().build_v1().map_err(descriptor_error)?)
             .add_service(reflection().build_v1alpha().map_err(descriptor_error)?)
-            .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), async {
-                let _ = stopped.await;
-            }),
+            .serve_with_incoming_shutdown(connections, async move { stop.begun().await }),
     );
 
     let announced = tokio::spawn(async move {
@@ -141,23 +173,184 @@ async fn run(recognizer: Recognizer, options: ServerOptions) -> Result<(), Serve
             _ => println!("listening on {local_address}, nobody known yet"),
         }
     });
-    tokio::select! {
-        ended = &mut server => return ended.map_err(|error| ServeError::Start(error.into()))?.map_err(Into::into),
-        _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
-        _ = interrupt.recv() => tracing::info!("SIGINT: stopping"),
-    }
+    let reload = Reload { config, log, reread, tls, guard, reindexer: reindexer.clone() };
+    let stop = loop {
+        tokio::select! {
+            ended = &mut server => return ended.map_err(|error| ServeError::Start(error.into()))?.map_err(Into::into),
+            signal = signals.next() => match signal {
+                Received::Reload => reload.run(),
+                Received::Stop(name) => break name,
+            }
+        }
+    };
+    tracing::info!("{stop}: stopping");
     reindexer.stop();
     announced.abort();
     following.abort();
-    health::stop(reporter).await;
-    let _ = stop.send(());
-    match tokio::time::timeout(DRAIN, server).await {
+    draining.begin();
+    health::stop(&reporter).await;
+    let config = &reload.config;
+    let finish = async {
+        tokio::time::sleep(Duration::from_secs(config.drain_delay_seconds)).await;
+        health::end_watches(reporter).await;
+        stopping.begin();
+        tokio::time::timeout(Duration::from_secs(config.grace_seconds), server).await
+    };
+    let ended = tokio::select! {
+        ended = finish => ended,
+        () = signals.second_stop() => return Err(ServeError::CutOff("a second signal came")),
+    };
+    drop(metrics_port);
+    match ended {
         Ok(ended) => ended.map_err(|error| ServeError::Start(error.into()))?.map_err(Into::into),
-        Err(_) => {
-            tracing::warn!("calls under way did not finish within {} s and were cut off", DRAIN.as_secs());
-            Ok(())
+        Err(_) => Err(ServeError::CutOff("they did not finish within grace_seconds")),
+    }
+}
+
+/// The signals that a server heeds.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+enum Received {
+    Stop(&'static str),
+    Reload,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> Received {
+        tokio::select! {
+            _ = self.terminate.recv() => Received::Stop("SIGTERM"),
+            _ = self.interrupt.recv() => Received::Stop("SIGINT"),
+            _ = self.hangup.recv() => Received::Reload,
         }
     }
+
+    async fn second_stop(&mut self) {
+        while let Received::Reload = self.next().await {}
+    }
+}
+
+/// What SIGHUP brings up to date while calls go on.
+struct Reload {
+    config: ServerConfig,
+    log: LogHandle,
+    reread: Reread,
+    tls: Option<Tls>,
+    guard: ChangeGuard,
+    reindexer: Reindexer,
+}
+
+impl Reload {
+    /// Takes over what can be; what is broken stays as it was.
+    fn run(&self) {
+        match (self.reread)() {
+            Ok(config) => self.follow(&config),
+            Err(error) => tracing::error!("SIGHUP: the configuration stays as it was: {error}"),
+        }
+        self.reindexer.look_now();
+    }
+
+    fn follow(&self, config: &ServerConfig) {
+        self.log.follow(config);
+        if let Some(tls) = &self.tls {
+            match tls.reload(config) {
+                Ok(()) => tracing::info!("SIGHUP: new connections use the certificate as it is now"),
+                Err(error) => tracing::error!("SIGHUP: the certificate stays as it was: {error}"),
+            }
+        }
+        match self.guard.reload(config) {
+            Ok(()) => tracing::info!("SIGHUP: the token is that of the file as it is now"),
+            Err(error) => tracing::error!("SIGHUP: the token stays as it was: {error}"),
+        }
+        let unchanged = ServerConfig {
+            log_level: config.log_level,
+            log_paths: config.log_paths,
+            tls_certificate: config.tls_certificate.clone(),
+            tls_key: config.tls_key.clone(),
+            tls_client_ca: config.tls_client_ca.clone(),
+            token_file: config.token_file.clone(),
+            allow_unauthenticated_changes: config.allow_unauthenticated_changes,
+            ..self.config.clone()
+        };
+        if unchanged != *config || self.tls.is_some() != config.tls_certificate.is_some() {
+            tracing::warn!("SIGHUP: settings other than certificate, token and log changed; they need a restart");
+        }
+    }
+}
+
+/// What the second port tells of the server.
+#[derive(Debug)]
+struct State {
+    live: LiveGallery,
+    jobs: Jobs,
+    draining: Draining,
+}
+
+impl Probes for State {
+    fn not_ready(&self) -> Option<String> {
+        if self.draining.has_begun() {
+            return Some("the server is stopping".into());
+        }
+        match self.live.state() {
+            GalleryState::Ready(_) => None,
+            GalleryState::Starting => Some("the known people are being learned".into()),
+            GalleryState::Missing(reason) => Some(reason),
+        }
+    }
+
+    fn gallery(&self) -> Option<GalleryNumbers> {
+        let GalleryState::Ready(gallery) = self.live.state() else { return None };
+        Some(GalleryNumbers {
+            generation: gallery.generation(),
+            rows: gallery.rows() as u64,
+            people: gallery.people().len() as u64,
+        })
+    }
+
+    fn queue(&self) -> QueueNumbers {
+        self.jobs.numbers()
+    }
+}
+
+/// The task that answers on the second port; dropped, it ends.
+struct MetricsPort(JoinHandle<()>);
+
+impl Drop for MetricsPort {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+async fn serve_metrics(
+    config: &ServerConfig,
+    metrics: Metrics,
+    state: State,
+) -> Result<Option<MetricsPort>, ServeError> {
+    let Some(address) = config.metrics_address() else { return Ok(None) };
+    let listener = match TcpListener::bind(address).await {
+        Ok(listener) => listener,
+        Err(error) if config.metrics_are_optional => {
+            tracing::warn!("no metrics on {address}: {error}; choose another with --metrics-address");
+            return Ok(None);
+        }
+        Err(source) => {
+            return Err(ServeError::Listen { address: address.to_owned(), flag: "--metrics-address", source });
+        }
+    };
+    let local_address = listener.local_addr().map_err(ServeError::Start)?;
+    tracing::info!("metrics on http://{local_address}/metrics");
+    Ok(Some(MetricsPort(tokio::spawn(telemetry::serve(listener, metrics, Arc::new(state))))))
 }
 
 fn reflection() -> tonic_reflection::server::Builder<'static> {
@@ -172,7 +365,7 @@ fn descriptor_error(error: tonic_reflection::server::Error) -> ServeError {
 
 /// Listens on `address`; on every IPv4 address where the default finds a host without IPv6.
 async fn listen(address: &str) -> Result<TcpListener, ServeError> {
-    let listen_error = |source| ServeError::Listen { address: address.to_owned(), source };
+    let listen_error = |source| ServeError::Listen { address: address.to_owned(), flag: "--address", source };
     match TcpListener::bind(address).await {
         Ok(listener) => Ok(listener),
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(listen_error(error)),

@@ -15,6 +15,7 @@ use super::known_folder::ChangeDetector;
 use super::known_photos::KnownPhotos;
 use super::live_gallery::{GalleryState, LiveGallery};
 use super::reindexer::{Progress, ReindexError, Reindexed, Reindexer, Request, Turn};
+use crate::telemetry::{Metrics, PHOTO_NAMES, ReindexOutcome};
 
 /// How often the folder is looked at.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -25,6 +26,21 @@ const PAUSE_PER_LOOK: u32 = 20;
 /// After an enrolment that failed as a whole (another process writes the index, the disk is full).
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
+/// What is watched, and how it is read.
+#[derive(Debug)]
+pub(super) struct Watched {
+    /// Folder of known people.
+    pub(super) known: PathBuf,
+    /// Folder of the index.
+    pub(super) index_dir: PathBuf,
+    /// How much is read of the folder of known people.
+    pub(super) limits: EnrolLimits,
+    /// Whether known photos unlike the person's others are left out.
+    pub(super) reject_outliers: bool,
+    /// What is checked of a generation when it is opened.
+    pub(super) verify: Verify,
+}
+
 /// Looks at the folder of known people and at the index, enrols on request, and publishes what there is.
 #[derive(Debug)]
 pub(super) struct Watcher {
@@ -33,8 +49,10 @@ pub(super) struct Watcher {
     index_dir: PathBuf,
     limits: EnrolLimits,
     reject_outliers: bool,
+    verify: Verify,
     live: LiveGallery,
     reindexer: Reindexer,
+    metrics: Metrics,
     changes: ChangeDetector,
     known_missing: bool,
     /// Why the folder could not be enrolled the last time.
@@ -47,21 +65,17 @@ pub(super) struct Watcher {
 }
 
 impl Watcher {
-    pub(super) fn new(
-        recognizer: Arc<Recognizer>,
-        known: PathBuf,
-        index_dir: PathBuf,
-        limits: EnrolLimits,
-        live: LiveGallery,
-    ) -> Self {
+    pub(super) fn new(recognizer: Arc<Recognizer>, watched: Watched, live: LiveGallery, metrics: Metrics) -> Self {
         Self {
             recognizer,
-            known,
-            index_dir,
-            limits,
-            reject_outliers: false,
+            known: watched.known,
+            index_dir: watched.index_dir,
+            limits: watched.limits,
+            reject_outliers: watched.reject_outliers,
+            verify: watched.verify,
             live,
             reindexer: Reindexer::default(),
+            metrics,
             changes: ChangeDetector::new(),
             known_missing: false,
             enrol_error: None,
@@ -69,13 +83,6 @@ impl Watcher {
             last_error: None,
             retry_at: None,
         }
-    }
-
-    /// Whether known photos unlike the person's others are left out.
-    #[expect(dead_code, reason = "not configurable yet")]
-    pub(super) fn reject_outliers(mut self, reject: bool) -> Self {
-        self.reject_outliers = reject;
-        self
     }
 
     /// Asks this watcher to enrol.
@@ -208,6 +215,7 @@ impl Watcher {
             ..options.clone()
         };
         let identity = pack.embedder_identity();
+        let began = Instant::now();
         let result =
             gallery::enrol(&self.known, &self.index_dir, &identity, self.recognizer.as_ref(), &options, progress);
         match result {
@@ -218,12 +226,14 @@ impl Watcher {
                 }
                 self.retry_at = None;
                 self.enrol_error = None;
+                self.metrics.reindexed(ReindexOutcome::Done, began.elapsed(), Some(report.skipped.len()));
                 log(&report);
                 Ok(report)
             }
             Err(error) => {
                 tracing::error!("known people not enrolled: {error}");
                 if !options.dry_run {
+                    self.metrics.reindexed(ReindexOutcome::Failed, began.elapsed(), None);
                     self.retry_at = Some(Instant::now() + RETRY_AFTER);
                     self.enrol_error = Some(error.to_string());
                 }
@@ -238,7 +248,7 @@ impl Watcher {
         if current.is_some() && current == self.opened {
             return Ok(());
         }
-        let gallery = Gallery::open(&self.index_dir, &self.recognizer.pack().embedder_identity(), Verify::Header)?;
+        let gallery = Gallery::open(&self.index_dir, &self.recognizer.pack().embedder_identity(), self.verify)?;
         tracing::info!("answering from generation {}, {} embeddings", gallery.generation(), gallery.rows());
         self.opened = Some(gallery.generation());
         self.live.set(GalleryState::Ready(Arc::new(gallery)));
@@ -270,16 +280,16 @@ impl Watcher {
 /// Names of photos are told to those who ask for details.
 fn log(report: &EnrolmentReport) {
     for skipped in &report.skipped {
-        tracing::debug!(photo = skipped.photo, code = skipped.code, "known photo left out: {}", skipped.message);
+        tracing::warn!(target: PHOTO_NAMES, photo = skipped.photo, code = skipped.code, "known photo left out: {}", skipped.message);
     }
     for warning in &report.warnings {
-        tracing::debug!(photo = warning.photo, code = warning.code, "known photo: {}", warning.message);
+        tracing::warn!(target: PHOTO_NAMES, photo = warning.photo, code = warning.code, "known photo: {}", warning.message);
     }
     if !report.skipped.is_empty() || !report.warnings.is_empty() {
         tracing::warn!(
             left_out = report.skipped.len(),
             warnings = report.warnings.len(),
-            "some known photos need a look; recognizer reindex --dry-run names them"
+            "some known photos need a look; recognizer reindex --dry-run names them, and so does log_paths"
         );
     }
     tracing::info!(
