@@ -23,6 +23,9 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// A folder that takes long to list is looked at less often: for one part of the time in this many.
 const PAUSE_PER_LOOK: u32 = 20;
 
+/// A network folder that takes this long to list costs waiting, not work.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
 /// After an enrolment that failed as a whole (another process writes the index, the disk is full).
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
@@ -127,7 +130,7 @@ impl Watcher {
     fn look(&mut self, first: bool) -> Duration {
         let started = Instant::now();
         let seen = self.fingerprint();
-        let pause = INTERVAL.max(started.elapsed() * PAUSE_PER_LOOK);
+        let pause = (started.elapsed() * PAUSE_PER_LOOK).clamp(INTERVAL, LONGEST_PAUSE);
         match seen {
             Some(seen) => {
                 self.known_missing = false;

@@ -51,8 +51,8 @@ impl RecognizerService {
             Some(Source::Path(path)) => self.photos.read(Path::new(&path))?,
             None => return Err(refusal(Code::InvalidArgument, "no_photo", "photo is missing")),
         };
-        let photo = self.photos.decode(&content)?;
         let image_name = known_name::image_name(&image_name, &person, &content)?;
+        let photo = self.photos.decode(&content)?;
         let faces = self.engine.embed_faces(&photo).map_err(|error| identify_status(&error.into()))?;
         let (faces, embeddings): (Vec<Face>, Vec<_>) = faces.into_iter().unzip();
 
