@@ -13,6 +13,9 @@ mod draw;
 mod eval;
 mod grpc;
 
+#[doc(hidden)]
+pub use grpc::fuzzing;
+
 /// Runs the command that the process was called with, and tells its exit status.
 pub fn run() -> std::process::ExitCode {
     cli::run()

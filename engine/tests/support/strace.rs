@@ -2,7 +2,7 @@
 //!
 //! Only calls that have to do with the given paths are seen and counted, so that neither the start
 //! of the program nor the threads beside its writer change the count. The paths have to be absolute
-//! and without links.
+//! and without links. Of its environment the program gets `PATH` and what the command sets.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -29,6 +29,8 @@ pub(crate) enum Fault {
     Kill,
     /// The call fails with this error.
     Error(&'static str),
+    /// The call and all later ones of its name fail with this error.
+    ErrorFromThenOn(&'static str),
 }
 
 impl fmt::Display for Fault {
@@ -36,6 +38,7 @@ impl fmt::Display for Fault {
         match self {
             Self::Kill => write!(f, "SIGKILL"),
             Self::Error(error) => write!(f, "{error}"),
+            Self::ErrorFromThenOn(error) => write!(f, "lasting {error}"),
         }
     }
 }
@@ -75,11 +78,12 @@ pub(crate) fn trace(paths: &[PathBuf], program: &Command) -> Vec<(SystemCall, St
 
 /// Runs `program` to its end or death, with `fault` in the place of `call`.
 pub(crate) fn run_with_fault(paths: &[PathBuf], program: &Command, call: &SystemCall, fault: Fault) -> ExitStatus {
-    let what = match fault {
-        Fault::Kill => "signal=SIGKILL".to_owned(),
-        Fault::Error(error) => format!("error={error}"),
+    let (what, last) = match fault {
+        Fault::Kill => ("signal=SIGKILL".to_owned(), ""),
+        Fault::Error(error) => (format!("error={error}"), ""),
+        Fault::ErrorFromThenOn(error) => (format!("error={error}"), "+"),
     };
-    let inject = format!("inject={}:{what}:when={}", call.name, call.occurrence);
+    let inject = format!("inject={}:{what}:when={}{last}", call.name, call.occurrence);
     strace(paths, program).args_before_program(["-e", &inject, "-o"], Path::new("/dev/null")).status()
 }
 
@@ -90,6 +94,7 @@ struct Strace<'a> {
 
 fn strace<'a>(paths: &[PathBuf], program: &'a Command) -> Strace<'a> {
     let mut command = Command::new("strace");
+    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
     command.args(["-f", "-qq", "-e", "signal=none"]);
     for path in paths {
         command.arg("-P").arg(path);
@@ -106,12 +111,7 @@ impl Strace<'_> {
     fn status(&mut self) -> ExitStatus {
         let Self { command, program } = self;
         command.arg("--").arg(program.get_program()).args(program.get_args());
-        for (name, value) in program.get_envs() {
-            match value {
-                Some(value) => command.env(name, value),
-                None => command.env_remove(name),
-            };
-        }
+        command.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         command.status().unwrap_or_else(|e| panic!("{command:?}: {e}"))
     }

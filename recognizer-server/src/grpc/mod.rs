@@ -1,5 +1,6 @@
 //! The gRPC server: the original contract, our own API (`v1/`), health, reflection, and a gallery that follows its folder.
 
+pub mod fuzzing;
 mod health;
 mod health_check;
 mod identify;
