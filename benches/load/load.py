@@ -25,6 +25,7 @@ import itertools
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import statistics
@@ -217,12 +218,13 @@ def start_server(recognizer, folder, index, threads):
     server = subprocess.Popen([recognizer, *arguments], stdout=log, stderr=log)
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
-        demand(server.poll() is None, f"the server ended: {(folder / 'server.log').read_text()}")
-        for word in (folder / "server.log").read_text().split():
-            if word.startswith("127.0.0.1:"):
-                return server, word.strip(",;\"'")
+        said = (folder / "server.log").read_text()
+        demand(server.poll() is None, f"the server ended: {said}")
+        if listening := re.search(r"listening on (\S+:\d+)", said):
+            return server, listening[1]
         time.sleep(0.1)
-    raise SystemExit(f"load: the server does not say where it listens: {(folder / 'server.log').read_text()}")
+    server.kill()
+    raise SystemExit(f"load: the server does not say where it listens: {said}")
 
 
 def speaks_v1(address, photo):

@@ -14,8 +14,11 @@ use rayon::prelude::*;
 use strace::{Fault, SystemCall};
 use tempfile::TempDir;
 
-const CASES: usize = 24;
+const CASES: usize = 25;
 const SEED: u64 = 3;
+
+const FAULTS: [Fault; 5] =
+    [Fault::Kill, Fault::Error("ENOSPC"), Fault::Error("EIO"), Fault::Error("EPERM"), Fault::ErrorFromThenOn("ENOSPC")];
 
 fn reindex(known: &Path, index: &Path) -> Command {
     let mut command = support::recognizer();
@@ -83,7 +86,7 @@ fn a_reindex_that_fails_leaves_the_old_or_the_new_people() {
     for number in 0..CASES {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let call = &calls[(random >> 33) as usize % calls.len()];
-        let fault = [Fault::Kill, Fault::Error("ENOSPC"), Fault::Error("EIO"), Fault::Error("EPERM")][number % 4];
+        let fault = FAULTS[number % FAULTS.len()];
         cases.push((call, fault));
     }
     cases.par_iter().for_each(|(call, fault)| {
