@@ -122,19 +122,22 @@ class Publisher(threading.Thread):
     def __init__(self, recognizer, index, sets, every):
         super().__init__()
         self.recognizer, self.index, self.sets, self.every = recognizer, index, sets, every
-        self.set_of, self.stop = {}, threading.Event()
+        self.set_of, self.error, self.stop = {}, None, threading.Event()
 
     def publish(self, number):
         report = json.loads(run(self.recognizer, "reindex", "--json", "--index", self.index, self.sets[number]))
         self.set_of[report["generation"]] = number
 
     def run(self):
-        number = 0
-        while not self.stop.is_set():
+        for number in itertools.cycle([1, 0]):
             started = time.monotonic()
-            number = 1 - number
-            self.publish(number)
-            self.stop.wait(max(0.0, self.every - (time.monotonic() - started)))
+            try:
+                self.publish(number)
+            except (SystemExit, ValueError, KeyError) as error:
+                self.error = error
+                return
+            if self.stop.wait(max(0.0, self.every - (time.monotonic() - started))):
+                return
 
 
 def retry_delay(error):
@@ -176,6 +179,9 @@ class Clients:
                     if not self.failed(error, began):
                         return
                     self.stop.wait(order.uniform(1.0, 1.2) * retry_delay(error))
+                except Exception as error:
+                    self.errors.append(repr(error))
+                    raise
 
     def failed(self, error, began):
         """Whether to go on asking."""
@@ -337,6 +343,7 @@ def main():
     checks = {
         "answers right": not wrong,
         "no errors": not clients.errors,
+        "published all the time": publisher.error is None,
         "p99 within bound": p99 <= bound,
         "memory flat": abs(memory[1] - memory[0]) <= MEMORY_TOLERANCE * memory[0],
         "nothing lost by SIGTERM": not clients.lost and status == 0,
@@ -365,7 +372,8 @@ def main():
         "failed": [check for check, passed in checks.items() if not passed],
     }
     print(json.dumps(report))
-    for problem in [*wrong[:5], *clients.errors[:5], *clients.lost[:5]]:
+    problems = [publisher.error] if publisher.error else []
+    for problem in [*problems, *wrong[:5], *clients.errors[:5], *clients.lost[:5]]:
         print(f"load: {problem}", file=sys.stderr)
     if report["failed"]:
         print(f"load: the server's log ends: {log[-2000:]}", file=sys.stderr)
