@@ -13,7 +13,7 @@ use facerecog_engine::BoundingBox;
 use facerecog_engine::embed::{Embedding, Metric};
 use facerecog_engine::gallery::{
     EnrolError, EnrolLimits, EnrolOptions, EnrolRefusal, EnrolledFace, EnrolmentEmbedder, EnrolmentReport, Gallery,
-    GalleryError, IndexWriter, Verify, current_generation, enrol, verify,
+    GalleryError, IndexWriter, KnownFolderFingerprint, OutlierCheck, Verify, current_generation, enrol, verify,
 };
 use facerecog_engine::model::EmbedderIdentity;
 use facerecog_engine::photo::Limits;
@@ -583,4 +583,235 @@ fn embeddings_of_another_length_are_refused() {
     let error = enrol(&place.known(), &place.index(), &wider, &place.embedder, &EnrolOptions::default(), &|_| {});
     assert!(matches!(error, Err(EnrolError::Gallery(GalleryError::InvalidRow { .. }))));
     assert_eq!(current_generation(&place.index()).unwrap(), None);
+}
+
+/// Notes which photos are asked for, and panics at the photo of this number.
+struct Killed<'a> {
+    place: &'a Place,
+    at: usize,
+}
+
+impl EnrolmentEmbedder for Killed<'_> {
+    fn embed(&self, bytes: &[u8], limits: &Limits) -> Result<EnrolledFace, EnrolRefusal> {
+        if self.place.embedder.calls.load(Ordering::Relaxed) >= self.at {
+            std::panic::panic_any("killed here");
+        }
+        self.place.embedder.embed(bytes, limits)
+    }
+}
+
+impl Place {
+    /// Enrols until this many photos are embedded, and no further.
+    fn enrol_until_killed(&self, at: usize, options: &EnrolOptions) {
+        let embedder = Killed { place: self, at };
+        let enrol = || enrol(&self.known(), &self.index(), &identity(), &embedder, options, &|_| {}).map(drop);
+        // One thread, so that the number is exact.
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+        let killed = pool.install(|| std::panic::catch_unwind(std::panic::AssertUnwindSafe(enrol)));
+        assert!(killed.is_err(), "it was to be killed");
+    }
+
+    fn journal(&self) -> PathBuf {
+        self.index().join("ENROLMENT")
+    }
+}
+
+#[test]
+fn what_was_finished_before_a_kill_is_not_embedded_again() {
+    let place = Place::new();
+    for number in 0..20 {
+        place.photo(&format!("p{number:02}.png"), number % 5, number);
+    }
+    place.enrol_until_killed(8, &EnrolOptions::default());
+    assert_eq!((place.calls(), current_generation(&place.index()).unwrap()), (8, None));
+    // Killed once more.
+    place.enrol_until_killed(4, &EnrolOptions::default());
+    assert_eq!(place.calls(), 4);
+    assert!(place.journal().exists());
+    let report = place.enrol();
+    assert_eq!((report.resumed, report.embedded, place.calls()), (12, 8, 8));
+    assert_eq!((report.generation, report.added, report.skipped.len()), (1, 16, 4));
+    assert!(!place.journal().exists(), "the index holds what it said");
+
+    // The same as without a kill.
+    let other = Place { folder: tempfile::tempdir().unwrap(), embedder: MeanColour::default() };
+    fs::rename(place.known(), other.known()).unwrap();
+    let whole = other.enrol();
+    assert_eq!((&whole.skipped, &whole.warnings), (&report.skipped, &report.warnings));
+    let (one, two) = (place.gallery(), other.gallery());
+    assert_eq!(one.rows(), two.rows());
+    (0..one.rows()).for_each(|row| assert_eq!(one.row(row), two.row(row)));
+    assert!(one.skipped().eq(two.skipped()));
+}
+
+#[test]
+fn full_takes_nothing_from_an_enrolment_that_was_killed() {
+    let place = Place::new();
+    for number in 0..6 {
+        place.photo(&format!("{number}.png"), 1, number);
+    }
+    place.enrol_until_killed(3, &EnrolOptions::default());
+    place.calls();
+    let full = EnrolOptions { full: true, ..EnrolOptions::default() };
+    let report = place.try_enrol(&full).unwrap();
+    assert_eq!((report.resumed, report.embedded, place.calls()), (0, 6, 6));
+    assert!(!place.journal().exists());
+}
+
+#[test]
+fn a_journal_that_is_damaged_or_in_the_way_stops_nobody() {
+    let place = Place::new();
+    for number in 0..6 {
+        place.photo(&format!("{number}.png"), 1, number);
+    }
+    place.enrol_until_killed(3, &EnrolOptions::default());
+    place.calls();
+    let mut bytes = fs::read(place.journal()).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(place.journal(), bytes).unwrap();
+    let report = place.enrol();
+    assert_eq!((report.resumed, report.embedded), (2, 4));
+
+    fs::create_dir(place.journal()).unwrap();
+    place.photo("6.png", 1, 6);
+    let report = place.enrol();
+    assert_eq!((report.resumed, report.embedded, report.embeddings, report.generation), (0, 1, 7, 2));
+    verify(&place.index()).unwrap();
+}
+
+#[test]
+fn a_dry_run_leaves_the_journal_alone() {
+    let place = Place::new();
+    for number in 0..4 {
+        place.photo(&format!("{number}.png"), 1, number);
+    }
+    place.enrol_until_killed(2, &EnrolOptions::default());
+    let before = fs::read(place.journal()).unwrap();
+    place.try_enrol(&EnrolOptions { dry_run: true, ..EnrolOptions::default() }).unwrap();
+    assert_eq!(fs::read(place.journal()).unwrap(), before);
+    assert_eq!(place.enrol().resumed, 2);
+}
+
+/// Shades are apart by √3 times their difference.
+fn outliers(reject: bool) -> EnrolOptions {
+    EnrolOptions { outliers: Some(OutlierCheck { threshold: 50.0, reject }), ..EnrolOptions::default() }
+}
+
+#[test]
+fn a_photo_of_somebody_else_is_warned_of_and_left_out_when_asked() {
+    let place = Place::new();
+    for (source, shade) in
+        [("ada/1.png", 10), ("ada/2.png", 15), ("ada/3.png", 200), ("bob_1.png", 10), ("bob_2.png", 202)]
+    {
+        place.photo(source, 1, shade);
+    }
+    let report = place.try_enrol(&outliers(false)).unwrap();
+    assert_eq!((warnings(&report), report.embeddings), (vec![("ada/3.png", "unlike_the_person")], 5));
+    // What is known is judged as well, and again.
+    place.calls();
+    let report = place.try_enrol(&outliers(true)).unwrap();
+    assert_eq!((skipped(&report), warnings(&report)), (vec![("ada/3.png", "unlike_the_person")], vec![]));
+    assert_eq!((report.embeddings, changes(&report), report.generation), (4, (0, 4, 1), 2));
+    let report = place.try_enrol(&outliers(true)).unwrap();
+    assert_eq!((skipped(&report), report.generation), (vec![("ada/3.png", "unlike_the_person")], 2));
+    assert_eq!(place.calls(), 0, "nothing that was known is embedded again");
+    assert_eq!(place.rows(), ["ada/1.png=ada", "ada/2.png=ada", "bob_1.png=bob", "bob_2.png=bob"]);
+
+    // Another person's photos change nothing.
+    place.photo("bob_3.png", 1, 12);
+    let report = place.try_enrol(&outliers(true)).unwrap();
+    assert_eq!((skipped(&report).len(), place.calls()), (2, 1));
+    assert_eq!(skipped(&report), [("ada/3.png", "unlike_the_person"), ("bob_2.png", "unlike_the_person")]);
+
+    // A photo that it is like: both are in.
+    place.photo("ada/4.png", 1, 205);
+    let report = place.try_enrol(&outliers(true)).unwrap();
+    assert_eq!((skipped(&report), place.calls()), (vec![("bob_2.png", "unlike_the_person")], 2));
+    assert_eq!((report.added, report.embeddings), (2, 6));
+
+    // The check is left off: whoever was left out is in.
+    let report = place.enrol();
+    assert_eq!((skipped(&report), report.embeddings, place.calls()), (vec![], 7, 1));
+}
+
+#[test]
+fn a_photo_left_out_comes_back_when_the_others_go_or_it_moves() {
+    let place = Place::new();
+    for (source, shade) in [("ada/1.png", 10), ("ada/2.png", 15), ("ada/3.png", 200), ("eve/4.png", 201)] {
+        place.photo(source, 1, shade);
+    }
+    assert_eq!(skipped(&place.try_enrol(&outliers(true)).unwrap()), [("ada/3.png", "unlike_the_person")]);
+    fs::rename(place.known().join("ada/3.png"), place.known().join("eve/3.png")).unwrap();
+    let report = place.try_enrol(&outliers(true)).unwrap();
+    assert_eq!((skipped(&report), report.embeddings), (vec![], 4));
+
+    fs::rename(place.known().join("eve/3.png"), place.known().join("ada/3.png")).unwrap();
+    assert_eq!(skipped(&place.try_enrol(&outliers(true)).unwrap()), [("ada/3.png", "unlike_the_person")]);
+    fs::remove_file(place.known().join("ada/2.png")).unwrap();
+    let report = place.try_enrol(&outliers(true)).unwrap();
+    assert_eq!((skipped(&report), report.embeddings, report.removed), (vec![], 3, 1));
+    // Touching one that is left out makes it be looked at, and no new generation.
+    place.photo("ada/5.png", 1, 11);
+    assert_eq!(skipped(&place.try_enrol(&outliers(true)).unwrap()), [("ada/3.png", "unlike_the_person")]);
+    place.calls();
+    let generation = place.try_enrol(&outliers(true)).unwrap().generation;
+    assert_eq!((generation, place.calls()), (current_generation(&place.index()).unwrap().unwrap(), 0));
+}
+
+#[test]
+fn photos_that_vanish_while_the_folder_is_read_are_left_out() {
+    let place = Place::new();
+    for number in 0..40 {
+        place.photo(&format!("{number:02}.png"), 1, number);
+    }
+    let vanished = Mutex::new(0);
+    let report = enrol(&place.known(), &place.index(), &identity(), &place.embedder, &EnrolOptions::default(), &|at| {
+        if at.path.ends_with("00.png") {
+            for number in 0..40 {
+                // Those that were read already are in.
+                *vanished.lock().unwrap() +=
+                    usize::from(fs::remove_file(place.known().join(format!("{number:02}.png"))).is_ok());
+            }
+        }
+    })
+    .unwrap();
+    assert_eq!(*vanished.lock().unwrap(), 40);
+    assert_eq!(report.embeddings + report.skipped.len(), 40);
+    assert!(report.skipped.iter().all(|skipped| skipped.code == "not_found"), "{:?}", report.skipped);
+    assert_eq!(changes(&place.enrol()), (0, 0, report.embeddings));
+}
+
+#[test]
+fn a_fingerprint_changes_with_what_would_be_enrolled_and_with_nothing_else() {
+    let place = Place::new();
+    let of = || KnownFolderFingerprint::of(&place.known(), 5).unwrap();
+    let at = |name: &str| place.known().join(name);
+    let mut seen = vec![of()];
+    let mut changed = |what: &str, change: &dyn Fn()| {
+        change();
+        assert!(!seen.contains(&of()), "{what} is not seen");
+        seen.push(of());
+        assert_eq!(of(), *seen.last().unwrap());
+    };
+    changed("a new photo", &|| place.photo("a.png", 1, 1));
+    changed("another time", &|| age(&at("a.png"), 7200));
+    changed("another size", &|| {
+        let before = fs::metadata(at("a.png")).unwrap().modified().unwrap();
+        place.file("a.png", b"shorter");
+        File::options().append(true).open(at("a.png")).unwrap().set_modified(before).unwrap();
+    });
+    changed("another name", &|| fs::rename(at("a.png"), at("b.png")).unwrap());
+    changed("a photo in a folder", &|| place.photo("ada/a.png", 1, 1));
+    changed("a photo that is none", &|| symlink("nowhere", at("c.png")).unwrap());
+    changed("a photo that cannot be read", &|| symlink("d.png", at("d.png")).unwrap());
+    changed("too many", &|| (0..4).for_each(|number| place.photo(&format!("{number}.png"), 1, 1)));
+    (0..4).for_each(|number| fs::remove_file(at(&format!("{number}.png"))).unwrap());
+
+    let before = of();
+    place.file("notes.txt", b"not a photo");
+    place.file(".enrolling-1-1", b"half of one");
+    symlink("/", at("everything")).unwrap();
+    symlink(place.known(), at("again")).unwrap();
+    assert_eq!(of(), before);
+    assert!(matches!(KnownFolderFingerprint::of(&at("nowhere"), 5), Err(EnrolError::KnownFolder { .. })));
 }

@@ -103,3 +103,77 @@ fn enrolling_again_touches_what_changed_alone() {
     });
     assert_eq!(enrol().0, expected, "a photo is removed");
 }
+
+#[test]
+fn a_photo_of_somebody_else_is_reported_and_left_out_when_asked() {
+    let dir = tempfile::tempdir().unwrap();
+    let (known, index) = (dir.path().join("known"), dir.path().join("index"));
+    fs::create_dir(&known).unwrap();
+    copy("known_people/obama.jpg", &known.join("obama_1.jpg"));
+    copy("examples/obama2.jpg", &known.join("obama_2.jpg"));
+    copy("examples/astronaut.jpg", &known.join("obama_3.jpg"));
+    let notes = |report: &Value, what: &str| -> Vec<Value> {
+        report[what].as_array().unwrap().iter().map(|note| json!([note["photo"], note["code"]])).collect()
+    };
+    let stranger = [json!(["obama_3.jpg", "unlike_the_person"])];
+    let report = reindex(&known, &index);
+    assert_eq!((&report["embeddings"], notes(&report, "warnings")), (&json!(3), stranger.to_vec()));
+
+    let mut command = support::recognizer();
+    command.args(["--json", "reindex", "--reject-outliers"]).arg(&known).arg("--index").arg(&index);
+    let report = support::records(&support::run(&mut command)).remove(0);
+    assert_eq!((&report["embeddings"], notes(&report, "skipped")), (&json!(2), stranger.to_vec()));
+    assert_eq!((&report["embedded"], notes(&report, "warnings")), (&json!(0), vec![]));
+}
+
+/// A JPEG file's picture with a comment: in other bytes the same.
+fn with_comment(jpeg: &[u8], comment: &str) -> Vec<u8> {
+    let length = u16::try_from(comment.len() + 2).unwrap().to_be_bytes();
+    [&jpeg[..2], b"\xff\xfe", &length, comment.as_bytes(), &jpeg[2..]].concat()
+}
+
+#[test]
+fn a_killed_enrolment_goes_on_where_it_ended() {
+    const PHOTOS: u64 = 40;
+    let dir = tempfile::tempdir().unwrap();
+    let (known, index) = (dir.path().join("known"), dir.path().join("index"));
+    fs::create_dir(&known).unwrap();
+    for (number, name) in ["obama2", "obama3", "astronaut", "coffee"].iter().cycle().take(PHOTOS as usize).enumerate() {
+        let photo = fs::read(support::repository().join("examples").join(format!("{name}.jpg"))).unwrap();
+        fs::write(known.join(format!("{name}_{number}.jpg")), with_comment(&photo, &number.to_string())).unwrap();
+    }
+    let journal = index.join("ENROLMENT");
+    let length = || fs::metadata(&journal).map_or(0, |metadata| metadata.len());
+    for _ in 0..2 {
+        let before = length();
+        let mut process = support::recognizer().arg("reindex").arg(&known).arg("--index").arg(&index).spawn().unwrap();
+        // More than five photos.
+        while length() < before + 3_000 && process.try_wait().unwrap().is_none() {
+            std::thread::yield_now();
+        }
+        process.kill().unwrap();
+        process.wait().unwrap();
+        assert!(!index.join("CURRENT").exists(), "it was over before it was killed");
+    }
+    let report = reindex(&known, &index);
+    let (resumed, embedded) = (report["resumed"].as_u64().unwrap(), report["embedded"].as_u64().unwrap());
+    assert!(resumed >= 10, "{resumed} resumed");
+    assert_eq!(resumed + embedded, PHOTOS);
+    assert_eq!((&report["embeddings"], &report["generation"]), (&json!(30), &json!(1)));
+    assert!(!journal.exists());
+    assert_eq!(reindex(&known, &index)["embedded"], 0);
+}
+
+#[test]
+fn progress_is_for_people_at_a_terminal_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    for json in [true, false] {
+        let mut command = support::recognizer();
+        command.args(if json { &["--json"][..] } else { &[] }).arg("reindex");
+        command.arg(support::repository().join("known_people")).arg("--index").arg(dir.path().join("index"));
+        let output = support::run(&mut command);
+        assert!(output.status.success());
+        assert_eq!(support::complaints(&output), "", "json: {json}");
+        assert_eq!(output.stdout.iter().filter(|byte| **byte == b'\n').count(), 1);
+    }
+}

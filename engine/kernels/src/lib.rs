@@ -1,2 +1,18 @@
 //! SIMD kernels, chosen once at run time by what the CPU offers. The only SIMD code of facerecog, and with the file
 //! that maps the index its only `unsafe` code.
+//!
+//! [`Kernels::chosen`] are those of the best [`Instructions`] there are. [`codes`] is the compact copy of embeddings
+//! that a search reads first.
+
+pub mod codes;
+mod instructions;
+mod kernels;
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod portable;
+
+pub use instructions::{CPU_VARIABLE, Instructions};
+pub use kernels::Kernels;

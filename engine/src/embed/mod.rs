@@ -17,6 +17,11 @@ impl Embedding {
         Self(values)
     }
 
+    /// Takes what [`Self::values`] gave.
+    pub(crate) fn prepared(values: Vec<f32>) -> Self {
+        Self(values)
+    }
+
     /// The numbers.
     pub fn values(&self) -> &[f32] {
         &self.0

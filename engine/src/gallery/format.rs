@@ -28,7 +28,10 @@
 //!   3  people              16 bytes a person, sorted by name, see `PersonRecord`
 //!   4  skipped photos      88 bytes a photo, see `SkippedRecord`
 //!   5  strings             UTF-8
+//!   7  codes               one byte a number and bounds of its error, see `facerecog_kernels::codes`
 //! ```
+//!
+//! Galleries written before there were codes have none; those are searched by their embeddings alone.
 //!
 //! A reader ignores sections it does not know, so that new ones need no new version. The magic, the
 //! version and their places are the same in every version.
@@ -66,10 +69,14 @@ pub(super) enum SectionKind {
     People = 3,
     Skipped = 4,
     Strings = 5,
+    // A fixture of a file with sections of later releases has taken 6.
+    Codes = 7,
 }
 
 impl SectionKind {
-    pub(super) const ALL: [Self; 5] = [Self::Embeddings, Self::Rows, Self::People, Self::Skipped, Self::Strings];
+    /// In the order in which they are written.
+    pub(super) const ALL: [Self; 6] =
+        [Self::Embeddings, Self::Rows, Self::People, Self::Skipped, Self::Strings, Self::Codes];
 
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -78,6 +85,7 @@ impl SectionKind {
             Self::People => "people",
             Self::Skipped => "skipped photos",
             Self::Strings => "strings",
+            Self::Codes => "codes",
         }
     }
 }

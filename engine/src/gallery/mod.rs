@@ -7,6 +7,7 @@
 //! gallery.7.idx   one whole gallery
 //! CURRENT         one line: gallery.7.idx
 //! LOCK            held by the one writer
+//! ENROLMENT       what an enrolment that is under way, or was killed, has finished
 //! ```
 //!
 //! [`enrol`] reads a folder of photos and publishes a generation, [`Gallery::open`] maps the current
@@ -27,12 +28,12 @@ mod writer;
 
 pub use enrol::{
     EnrolError, EnrolLimits, EnrolOptions, EnrolProgress, EnrolRefusal, EnrolWarning, EnrolledFace, EnrolmentEmbedder,
-    EnrolmentReport, SkippedPhoto, enrol,
+    EnrolmentReport, KnownFolderFingerprint, OutlierCheck, SkippedPhoto, enrol, is_photo, person_of,
 };
 pub use error::GalleryError;
 pub use generation::current_generation;
 pub use reader::{Gallery, Verify};
 pub use row::{Person, Row, SkippedRow, SourceFile};
-pub use search::Hit;
+pub use search::{Hit, PersonScore};
 pub use verify::{SectionReport, VerifyReport, verify};
 pub use writer::IndexWriter;

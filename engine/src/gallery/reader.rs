@@ -3,12 +3,15 @@
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
+use facerecog_kernels::codes::{BLOCK_ROWS, Line, block_bytes};
 use rayon::prelude::*;
 
 use super::format::{self, Header, PersonRecord, RowRecord, Section, SectionKind, SkippedRecord, StringRef};
 use super::generation::{self, CURRENT, current_generation};
 use super::map::Mapping;
+use super::search::PersonRows;
 use super::{GalleryError, Person, Row, SkippedRow};
 use crate::model::EmbedderIdentity;
 use crate::regular_file::{OpenError, open_regular_file};
@@ -16,10 +19,11 @@ use crate::regular_file::{OpenError, open_regular_file};
 /// How much of an index is checked when it is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Verify {
-    /// The header, and everything but the embeddings: rows, people, skipped photos, strings.
+    /// The header, the section table, and the people: takes no longer for more rows. In a file that was damaged since
+    /// it was written, a row may then have an empty name, or the wrong one.
     #[default]
     Header,
-    /// Every byte.
+    /// Every byte, and every reference from one section to another.
     Full,
 }
 
@@ -34,6 +38,8 @@ pub struct Gallery {
     identity: EmbedderIdentity,
     rows: usize,
     parts: Parts,
+    /// Made when a search first needs it.
+    pub(super) person_rows: OnceLock<PersonRows>,
 }
 
 /// Where in the mapping the sections lie.
@@ -44,6 +50,8 @@ struct Parts {
     people: Range<usize>,
     skipped: Range<usize>,
     strings: Range<usize>,
+    /// Empty in a file without codes.
+    codes: Range<usize>,
 }
 
 impl Gallery {
@@ -78,29 +86,43 @@ impl Gallery {
 
     /// A gallery that knows nobody.
     pub fn empty(identity: EmbedderIdentity) -> Self {
-        Self { mapping: Mapping::empty(), path: None, generation: 0, identity, rows: 0, parts: Parts::default() }
+        Self {
+            mapping: Mapping::empty(),
+            path: None,
+            generation: 0,
+            identity,
+            rows: 0,
+            parts: Parts::default(),
+            person_rows: OnceLock::new(),
+        }
     }
 
     pub(super) fn from_file(file: GenerationFile, verify: Verify) -> Result<Self, GalleryError> {
         file.check_sections(verify)?;
+        let codes = file.optional_section(SectionKind::Codes);
         let parts = Parts {
             embeddings: file.section(SectionKind::Embeddings)?,
             rows: file.section(SectionKind::Rows)?,
             people: file.section(SectionKind::People)?,
             skipped: file.section(SectionKind::Skipped)?,
             strings: file.section(SectionKind::Strings)?,
+            codes: codes.clone().unwrap_or_default(),
         };
         let GenerationFile { mapping, path, header } = file;
         let Header { generation, identity, rows, .. } = header;
-        let gallery = Self { mapping, path: Some(path.clone()), generation, identity, rows, parts };
-        gallery.check_records(&path)?;
+        let person_rows = OnceLock::new();
+        let gallery = Self { mapping, path: Some(path.clone()), generation, identity, rows, parts, person_rows };
+        gallery.check_lengths(&path, codes.is_some())?;
+        gallery.check_people(&path)?;
+        if verify == Verify::Full {
+            gallery.check_references(&path)?;
+        }
         Ok(gallery)
     }
 
-    /// What was searched with wrong lengths or references would answer with wrong names: refuses
-    /// everything that does not add up, so that the accessors cannot fail.
-    fn check_records(&self, path: &Path) -> Result<(), GalleryError> {
-        let Parts { embeddings, rows, people, skipped, strings } = &self.parts;
+    /// Refuses sections that do not have the length for the rows, so that the accessors cannot reach beyond them.
+    fn check_lengths(&self, path: &Path, has_codes: bool) -> Result<(), GalleryError> {
+        let Parts { embeddings, rows, people, skipped, codes, .. } = &self.parts;
         let malformed = |kind: SectionKind, reason: String| Err(GalleryError::malformed(path, kind.name(), reason));
         let stride = format::embedding_stride(self.identity.dims);
         for (kind, section, bytes_each) in
@@ -110,6 +132,10 @@ impl Gallery {
                 return malformed(kind, format!("{} bytes are not {} rows", section.len(), self.rows));
             }
         }
+        let blocks = self.rows.div_ceil(BLOCK_ROWS);
+        if has_codes && blocks.checked_mul(block_bytes(self.identity.dims)) != Some(codes.len()) {
+            return malformed(SectionKind::Codes, format!("{} bytes are not {} rows", codes.len(), self.rows));
+        }
         for (kind, section, bytes_each) in
             [(SectionKind::People, people, PersonRecord::BYTES), (SectionKind::Skipped, skipped, SkippedRecord::BYTES)]
         {
@@ -117,11 +143,35 @@ impl Gallery {
                 return malformed(kind, format!("{} bytes are no whole number of records", section.len()));
             }
         }
+        Ok(())
+    }
+
+    /// Names must lie within the strings. The strings themselves are not touched.
+    fn check_people(&self, path: &Path) -> Result<(), GalleryError> {
+        let length = self.parts.strings.len();
+        let is_string = |at: StringRef| at.range().is_some_and(|range| range.end <= length);
+        let bad_person = self
+            .bytes(&self.parts.people)
+            .chunks_exact(PersonRecord::BYTES)
+            .position(|record| !is_string(PersonRecord::decode(record).name));
+        match bad_person {
+            Some(person) => {
+                let reason = format!("person {person} refers to something that is not there");
+                Err(GalleryError::malformed(path, SectionKind::People.name(), reason))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Every reference from one section to another: what is wrong here would answer with wrong names.
+    fn check_references(&self, path: &Path) -> Result<(), GalleryError> {
+        let Parts { rows, people, skipped, strings, .. } = &self.parts;
+        let malformed = |kind: SectionKind, reason: String| Err(GalleryError::malformed(path, kind.name(), reason));
         let Ok(strings) = std::str::from_utf8(self.bytes(strings)) else {
             return malformed(SectionKind::Strings, "not UTF-8".into());
         };
         let is_string = |at: StringRef| at.range().is_some_and(|range| strings.get(range).is_some());
-        let person_count = people.len() / PersonRecord::BYTES;
+        let person_count = self.person_count();
 
         let bad_row = self.bytes(rows).par_chunks_exact(RowRecord::BYTES).position_first(|record| {
             let row = RowRecord::decode(record);
@@ -135,7 +185,7 @@ impl Gallery {
             .chunks_exact(PersonRecord::BYTES)
             .position(|record| !is_string(PersonRecord::decode(record).name));
         if let Some(person) = bad_person {
-            return malformed(SectionKind::People, format!("person {person} refers to something that is not there"));
+            return malformed(SectionKind::People, format!("the name of person {person} is cut within a letter"));
         }
         let bad_skipped = self.bytes(skipped).chunks_exact(SkippedRecord::BYTES).position(|record| {
             let skipped = SkippedRecord::decode(record);
@@ -173,7 +223,7 @@ impl Gallery {
 
     /// The people there are, sorted by name.
     pub fn people(&self) -> impl ExactSizeIterator<Item = Person<'_>> {
-        (0..self.parts.people.len() / PersonRecord::BYTES).map(|person| self.person(person))
+        (0..self.person_count()).map(|person| self.person(person))
     }
 
     /// The photos that could not be enrolled.
@@ -214,12 +264,22 @@ impl Gallery {
         format::embedding_stride(self.identity.dims) / size_of::<f32>()
     }
 
-    /// Place in [`Self::people`] of the person of a row.
+    /// The blocks of [`codes`](facerecog_kernels::codes) of all rows; nothing in a gallery written before there were
+    /// codes.
+    pub(super) fn codes(&self) -> &[Line] {
+        self.bytes(&self.parts.codes).as_chunks().0
+    }
+
+    pub(super) fn person_count(&self) -> usize {
+        self.parts.people.len() / PersonRecord::BYTES
+    }
+
+    /// Place in [`Self::people`] of the person of a row. In a damaged file there may be nobody at that place.
     pub(super) fn person_of_row(&self, row: usize) -> usize {
         self.row_record(row).person as usize
     }
 
-    fn embedding(&self, index: usize) -> &[f32] {
+    pub(super) fn embedding(&self, index: usize) -> &[f32] {
         let start = index * self.embedding_stride();
         &self.embeddings()[start..start + self.identity.dims]
     }
@@ -230,12 +290,15 @@ impl Gallery {
     }
 
     fn person(&self, index: usize) -> Person<'_> {
+        if index >= self.person_count() {
+            return Person { name: "", rows: 0 };
+        }
         let record = PersonRecord::decode(record(self.bytes(&self.parts.people), index, PersonRecord::BYTES));
         Person { name: self.string(record.name), rows: record.rows }
     }
 
     fn string(&self, at: StringRef) -> &str {
-        // Checked when the file was opened: only someone who edits it in place makes this fail.
+        // Fails only in a file that was damaged since it was written and opened without a check of every byte.
         at.range()
             .and_then(|range| self.bytes(&self.parts.strings).get(range))
             .and_then(|bytes| std::str::from_utf8(bytes).ok())
@@ -296,9 +359,7 @@ impl GenerationFile {
 
     /// Compares sections with their checksums.
     pub(super) fn check_sections(&self, verify: Verify) -> Result<(), GalleryError> {
-        let at_open = [SectionKind::Rows, SectionKind::People, SectionKind::Skipped, SectionKind::Strings];
-        let checked =
-            |section: &&Section| verify == Verify::Full || at_open.iter().any(|kind| *kind as u32 == section.id);
+        let checked = |section: &&Section| verify == Verify::Full || section.id == SectionKind::People as u32;
         let sections: Vec<_> = self.header.sections.iter().filter(checked).collect();
         let bytes = self.mapping.bytes();
         let damaged =
@@ -310,10 +371,11 @@ impl GenerationFile {
     }
 
     fn section(&self, kind: SectionKind) -> Result<Range<usize>, GalleryError> {
-        let section = self.header.sections.iter().find(|section| section.id == kind as u32);
-        match section {
-            Some(section) => Ok(section.bytes.clone()),
-            None => Err(GalleryError::malformed(&self.path, kind.name(), "is missing")),
-        }
+        self.optional_section(kind).ok_or_else(|| GalleryError::malformed(&self.path, kind.name(), "is missing"))
+    }
+
+    fn optional_section(&self, kind: SectionKind) -> Option<Range<usize>> {
+        let section = self.header.sections.iter().find(|section| section.id == kind as u32)?;
+        Some(section.bytes.clone())
     }
 }

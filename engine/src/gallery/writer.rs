@@ -5,6 +5,9 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use facerecog_kernels::codes::{BLOCK_ROWS, block_lines, encode_block};
+use rayon::prelude::*;
+
 use super::durable::{ReplaceError, remove_unfinished, replace_file};
 use super::format::{self, Header, PersonRecord, RowRecord, Section, SectionKind, SkippedRecord, StringRef};
 use super::generation::{self, CURRENT, LOCK, current_generation};
@@ -101,7 +104,7 @@ impl IndexWriter {
     }
 }
 
-/// Every section but the embeddings, as bytes.
+/// Every section but the embeddings and their codes, as bytes.
 struct Tables {
     rows: Vec<u8>,
     people: Vec<u8>,
@@ -218,6 +221,7 @@ fn write_generation(
             SectionKind::People => out.write_all(&tables.people)?,
             SectionKind::Skipped => out.write_all(&tables.skipped)?,
             SectionKind::Strings => out.write_all(&tables.strings)?,
+            SectionKind::Codes => write_codes(&mut out, identity.dims, rows)?,
         }
         let written = out.into_inner().map_err(io::IntoInnerError::into_error)?;
         end = start + written.length;
@@ -240,6 +244,24 @@ fn write_embeddings(out: &mut impl Write, dims: usize, rows: &[Row<'_>]) -> io::
     }
     Ok(())
 }
+
+fn write_codes(out: &mut impl Write, dims: usize, rows: &[Row<'_>]) -> io::Result<()> {
+    let lines = block_lines(dims);
+    let mut blocks = Vec::new();
+    for rows in rows.chunks(BLOCKS_AT_ONCE * BLOCK_ROWS) {
+        blocks.resize(rows.len().div_ceil(BLOCK_ROWS) * lines, [0; format::ALIGNMENT]);
+        blocks.par_chunks_exact_mut(lines).zip(rows.par_chunks(BLOCK_ROWS)).for_each(|(block, rows)| {
+            let mut embeddings: [&[f32]; BLOCK_ROWS] = [&[]; BLOCK_ROWS];
+            embeddings.iter_mut().zip(rows).for_each(|(embedding, row)| *embedding = row.embedding);
+            encode_block(&embeddings[..rows.len()], dims, block);
+        });
+        out.write_all(blocks.as_flattened())?;
+    }
+    Ok(())
+}
+
+/// Coded in parallel before they are written: some MB for embeddings of 128 numbers.
+const BLOCKS_AT_ONCE: usize = 1024;
 
 /// Written at once: enough for blake3 to use its widest instructions.
 const WRITE_BYTES: usize = 256 << 10;

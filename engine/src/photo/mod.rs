@@ -105,6 +105,15 @@ impl std::fmt::Debug for Photo {
     }
 }
 
+/// The bytes of the regular file at `path`, not decoded.
+///
+/// # Errors
+/// As [`Photo::open`], without those that decoding finds.
+pub fn read(path: impl AsRef<Path>, limits: &Limits) -> Result<Vec<u8>, PhotoError> {
+    let path = path.as_ref();
+    source::read(path, limits).map_err(|kind| PhotoError::from(kind).at(path))
+}
+
 fn decode(bytes: &[u8], limits: &Limits) -> Result<Photo, PhotoErrorKind> {
     limits.check_file(bytes.len() as u64)?;
     let format = Format::sniff(bytes).ok_or(PhotoErrorKind::UnknownFormat)?;

@@ -57,7 +57,7 @@ impl Identify {
         let limits = self.photo.limits();
         if let Some(known) = &self.known {
             let options = EnrolOptions { limits: self.photo.enrol_limits(), ..EnrolOptions::default() };
-            let report = enrolment::enrol(&recognizer, known, &index_dir, &options)?;
+            let report = enrolment::enrol(&recognizer, known, &index_dir, &options, session.output)?;
             eprintln!("{}", enrolment::describe(&report));
         }
         let gallery = Gallery::open(&index_dir, &recognizer.pack().embedder_identity(), Verify::Header)?;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use facerecog_engine::gallery::EnrolOptions;
+use facerecog_engine::gallery::{EnrolOptions, OutlierCheck};
 
 use super::error::CliError;
 use super::photo_options::PhotoOptions;
@@ -16,7 +16,8 @@ use super::{Outcome, enrolment};
 /// the sub-folder's name, else the file's name without its ending and without a trailing _<number>:
 /// hannibal_1.jpg and hannibal_2.jpg are both hannibal. Only photos that are new or have changed are
 /// read; people whose photos are gone are forgotten. A photo without a usable face is reported and
-/// left out; that is no failure of the command. A running server that uses the index takes the new generation up by itself.
+/// left out; that is no failure of the command. Killed half-way, it goes on where it ended when it is
+/// run again. A running server that uses the index takes the new generation up by itself.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
@@ -33,6 +34,9 @@ pub(crate) struct Reindex {
     /// Say what would be done, and write nothing
     #[arg(long)]
     dry_run: bool,
+    /// Leave out photos that are unlike the person's others, which are warned of otherwise
+    #[arg(long)]
+    reject_outliers: bool,
     #[command(flatten)]
     photo: PhotoOptions,
 }
@@ -41,8 +45,14 @@ impl Reindex {
     pub(crate) fn run(self, session: &Session) -> Result<Outcome, CliError> {
         let index_dir = session.index_dir(&self.index);
         let recognizer = session.recognizer(self.photo.detect())?;
-        let options = EnrolOptions { full: self.full, dry_run: self.dry_run, limits: self.photo.enrol_limits() };
-        let report = enrolment::enrol(&recognizer, &self.known, &index_dir, &options)?;
+        let threshold = recognizer.pack().decision().threshold;
+        let options = EnrolOptions {
+            full: self.full,
+            dry_run: self.dry_run,
+            limits: self.photo.enrol_limits(),
+            outliers: Some(OutlierCheck { threshold, reject: self.reject_outliers }),
+        };
+        let report = enrolment::enrol(&recognizer, &self.known, &index_dir, &options, session.output)?;
         session.output.answer(&report, || enrolment::describe(&report))?;
         Ok(Outcome::Complete)
     }

@@ -1,43 +1,18 @@
-//! Telling cheaply whether a folder of known people has changed, and whether it has come to rest.
+//! Telling whether a folder of known people has changed, and whether it has come to rest.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-use walkdir::WalkDir;
+use facerecog_engine::gallery::KnownFolderFingerprint;
 
 /// A folder that keeps changing is read nevertheless after this long: a copy of thousands of photos
 /// may take an hour, and those that are complete need not wait for it.
 const LONGEST_WAIT: Duration = Duration::from_secs(3);
 
-/// Names, sizes and modification times of the files in a folder and its sub-folders. Listing is
-/// all that works alike on local disks, network folders and the mounts of Kubernetes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Fingerprint(BTreeMap<PathBuf, (u64, Option<SystemTime>)>);
-
-impl Fingerprint {
-    /// `None` when there is no such folder, or it cannot be read.
-    pub(super) fn of(folder: &Path) -> Option<Self> {
-        std::fs::read_dir(folder).ok()?;
-        let entries = WalkDir::new(folder).follow_links(true).into_iter().flatten();
-        let files = entries.filter(|entry| !entry.file_type().is_dir());
-        Some(Self(
-            files
-                .map(|entry| {
-                    let metadata = entry.metadata().ok();
-                    let size = metadata.as_ref().map_or(0, std::fs::Metadata::len);
-                    (entry.into_path(), (size, metadata.and_then(|metadata| metadata.modified().ok())))
-                })
-                .collect(),
-        ))
-    }
-}
-
 /// Decides from one look at the folder after another when it is time to read it.
 #[derive(Debug)]
 pub(super) struct ChangeDetector {
-    read: Option<Fingerprint>,
-    last_seen: Option<Fingerprint>,
+    read: Option<KnownFolderFingerprint>,
+    last_seen: Option<KnownFolderFingerprint>,
     changing_since: Option<Instant>,
 }
 
@@ -49,7 +24,7 @@ impl ChangeDetector {
 
     /// Whether the folder should be read now: it differs from what was read, and it either looks as it
     /// did the last time, so that no file is still being copied in, or has kept changing for long.
-    pub(super) fn should_read(&mut self, seen: &Fingerprint, now: Instant) -> bool {
+    pub(super) fn should_read(&mut self, seen: &KnownFolderFingerprint, now: Instant) -> bool {
         if self.read.as_ref() == Some(seen) {
             self.changing_since = None;
             self.last_seen = None;
@@ -57,19 +32,25 @@ impl ChangeDetector {
         }
         let since = *self.changing_since.get_or_insert(now);
         let at_rest = self.last_seen.as_ref() == Some(seen);
-        self.last_seen = Some(seen.clone());
+        self.last_seen = Some(*seen);
         at_rest || now.duration_since(since) >= LONGEST_WAIT
     }
 
     /// Notes that the folder has been read as it was `seen` before the reading began.
-    pub(super) fn was_read(&mut self, seen: Fingerprint) {
+    pub(super) fn was_read(&mut self, seen: KnownFolderFingerprint) {
         *self = Self { read: Some(seen), last_seen: None, changing_since: None };
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+
+    fn fingerprint(folder: &Path) -> KnownFolderFingerprint {
+        KnownFolderFingerprint::of(folder, 100).unwrap()
+    }
 
     fn seconds(start: Instant, seconds: u64) -> Instant {
         start + Duration::from_secs(seconds)
@@ -80,18 +61,18 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let start = Instant::now();
         let mut detector = ChangeDetector::new();
-        let empty = Fingerprint::of(dir.path()).unwrap();
-        detector.was_read(empty.clone());
+        let empty = fingerprint(dir.path());
+        detector.was_read(empty);
         assert!(!detector.should_read(&empty, start));
 
         std::fs::write(dir.path().join("a.jpg"), "half").unwrap();
-        let half = Fingerprint::of(dir.path()).unwrap();
+        let half = fingerprint(dir.path());
         assert!(!detector.should_read(&half, seconds(start, 1)));
         std::fs::write(dir.path().join("a.jpg"), "the whole").unwrap();
-        let whole = Fingerprint::of(dir.path()).unwrap();
+        let whole = fingerprint(dir.path());
         assert!(!detector.should_read(&whole, seconds(start, 2)));
         assert!(detector.should_read(&whole, seconds(start, 3)));
-        detector.was_read(whole.clone());
+        detector.was_read(whole);
         assert!(!detector.should_read(&whole, seconds(start, 4)));
     }
 
@@ -103,19 +84,9 @@ mod tests {
         let looks: Vec<bool> = (0..4)
             .map(|second| {
                 std::fs::write(dir.path().join(format!("{second}.jpg")), "x").unwrap();
-                detector.should_read(&Fingerprint::of(dir.path()).unwrap(), seconds(start, second))
+                detector.should_read(&fingerprint(dir.path()), seconds(start, second))
             })
             .collect();
         assert_eq!(looks, [false, false, false, true]);
-    }
-
-    #[test]
-    fn people_in_sub_folders_are_seen_and_a_missing_folder_is_none() {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::create_dir(dir.path().join("ada")).unwrap();
-        let before = Fingerprint::of(dir.path()).unwrap();
-        std::fs::write(dir.path().join("ada/1.jpg"), "x").unwrap();
-        assert_ne!(before, Fingerprint::of(dir.path()).unwrap());
-        assert_eq!(Fingerprint::of(&dir.path().join("nowhere")), None);
     }
 }

@@ -4,6 +4,9 @@ use std::sync::Arc;
 
 use facerecog_engine::gallery::Gallery;
 use tokio::sync::watch;
+use tonic::{Code, Status};
+
+use super::status::refusal;
 
 /// What requests are answered from.
 #[derive(Debug, Clone)]
@@ -48,6 +51,16 @@ impl LiveGallery {
         match receiver.wait_for(|state| !matches!(state, GalleryState::Starting)).await {
             Ok(state) => state.clone(),
             Err(_) => self.state(),
+        }
+    }
+
+    /// The gallery, once the known people have been learned for the first time; FAILED_PRECONDITION when
+    /// there is none.
+    pub(super) async fn gallery(&self) -> Result<Arc<Gallery>, Status> {
+        match self.started().await {
+            GalleryState::Ready(gallery) => Ok(gallery),
+            GalleryState::Missing(reason) => Err(refusal(Code::FailedPrecondition, "no_gallery", &reason)),
+            GalleryState::Starting => Err(refusal(Code::Unavailable, "starting", "the known people are being learned")),
         }
     }
 }

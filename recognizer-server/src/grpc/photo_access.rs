@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
-use facerecog_engine::photo::{Limits, Photo};
+use facerecog_engine::photo::{self, Limits, Photo};
 use tonic::{Code, Status};
 
 use super::status::{photo_status, status};
@@ -18,11 +18,27 @@ pub(super) struct PhotoAccess {
 impl PhotoAccess {
     /// The photo at `path`. Decodes: not for the network's threads.
     pub(super) fn open(&self, path: &Path) -> Result<Photo, Status> {
-        if !self.roots.allow(path) {
-            let message = format!("{}: outside the folders that photos are read from", path.display());
-            return Err(status(Code::PermissionDenied, &message));
-        }
+        self.check(path)?;
         Photo::open(path, &self.limits).map_err(|error| photo_status(&error))
+    }
+
+    /// The content of the photo at `path`.
+    pub(super) fn read(&self, path: &Path) -> Result<Vec<u8>, Status> {
+        self.check(path)?;
+        photo::read(path, &self.limits).map_err(|error| photo_status(&error))
+    }
+
+    /// The photo with this content.
+    pub(super) fn decode(&self, content: &[u8]) -> Result<Photo, Status> {
+        Photo::decode(content, &self.limits).map_err(|error| photo_status(&error))
+    }
+
+    fn check(&self, path: &Path) -> Result<(), Status> {
+        if self.roots.allow(path) {
+            return Ok(());
+        }
+        let message = format!("{}: outside the folders that photos are read from", path.display());
+        Err(status(Code::PermissionDenied, &message))
     }
 }
 

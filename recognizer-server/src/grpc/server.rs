@@ -23,11 +23,12 @@ use super::health;
 use super::health_check::HealthCheckService;
 use super::identify::IdentifyService;
 use super::jobs::Jobs;
+use super::known_photos::KnownPhotos;
 use super::live_gallery::{GalleryState, LiveGallery};
 use super::photo_access::{PhotoAccess, PhotoRoots};
 use super::response;
-use super::v1::RecognizerService;
 use super::v1::proto::recognizer_server::RecognizerServer;
+use super::v1::{EnrolmentChecks, GalleryChanges, NamesUnderWay, RecognizerService};
 use super::watcher::Watcher;
 
 /// Every address of the host, at the port that the original's callers know.
@@ -94,8 +95,10 @@ async fn run(recognizer: Recognizer, options: ServerOptions) -> Result<(), Serve
     let recognizer = Arc::new(recognizer);
     let live = LiveGallery::new();
     let limits = options.limits;
+    let known = KnownPhotos::new(options.known.clone());
     let watcher =
         Watcher::new(Arc::clone(&recognizer), options.known, options.index_dir, options.enrol_limits, live.clone());
+    let reindexer = watcher.reindexer();
     std::thread::Builder::new().name("known-people".into()).spawn(move || watcher.run()).map_err(ServeError::Start)?;
 
     let (reporter, health_service) = tonic_health::server::health_reporter();
@@ -107,6 +110,12 @@ async fn run(recognizer: Recognizer, options: ServerOptions) -> Result<(), Serve
         live: live.clone(),
         jobs: jobs.clone(),
         photos: photos.clone(),
+        changes: GalleryChanges {
+            known,
+            reindexer: reindexer.clone(),
+            checks: EnrolmentChecks::default(),
+            names: NamesUnderWay::default(),
+        },
     };
     let service = IdentifyService { recognizer, live: live.clone(), jobs, photos };
     let (stop, stopped) = oneshot::channel::<()>();
@@ -137,6 +146,7 @@ async fn run(recognizer: Recognizer, options: ServerOptions) -> Result<(), Serve
         _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
         _ = interrupt.recv() => tracing::info!("SIGINT: stopping"),
     }
+    reindexer.stop();
     announced.abort();
     following.abort();
     health::stop(reporter).await;

@@ -3,6 +3,7 @@
 use facerecog_engine::photo::{PhotoError, PhotoErrorKind};
 use facerecog_engine::recognizer::IdentifyError;
 use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
 
 /// Longest message sent, in characters: messages travel in headers, and a client refuses headers of
 /// more than 8 KiB. Percent-encoding may triple a message.
@@ -16,12 +17,19 @@ pub(super) fn photo_status(error: &PhotoError) -> Status {
         PhotoErrorKind::Io(_) => Code::Internal,
         _ => Code::InvalidArgument,
     };
-    status(code, &error.to_string())
+    refusal(code, error.kind.code(), &error.to_string())
 }
 
 /// INTERNAL: neither networks nor gallery depend on what the caller asked.
 pub(super) fn identify_status(error: &IdentifyError) -> Status {
     status(Code::Internal, &error.to_string())
+}
+
+/// A status with a reason that programs can tell apart, as google.rpc.ErrorInfo.
+pub(super) fn refusal(code: Code, reason: &str, message: &str) -> Status {
+    let plain = status(code, message);
+    let details = ErrorDetails::with_error_info(reason, "facerecog", std::collections::HashMap::new());
+    Status::with_error_details(code, plain.message(), details)
 }
 
 /// A status with a message that fits into a header.

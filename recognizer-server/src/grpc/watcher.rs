@@ -1,29 +1,40 @@
 //! Keeps the gallery up to date with the folder of known people and with the index.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use facerecog_engine::gallery::{self, EnrolLimits, EnrolOptions, Gallery, GalleryError, Verify};
+use facerecog_engine::gallery::{
+    self, EnrolLimits, EnrolOptions, EnrolProgress, EnrolmentReport, Gallery, GalleryError, KnownFolderFingerprint,
+    OutlierCheck, Verify,
+};
 use facerecog_engine::recognizer::Recognizer;
 
-use super::known_folder::{ChangeDetector, Fingerprint};
+use super::known_folder::ChangeDetector;
+use super::known_photos::KnownPhotos;
 use super::live_gallery::{GalleryState, LiveGallery};
+use super::reindexer::{Progress, ReindexError, Reindexed, Reindexer, Request, Turn};
 
 /// How often the folder is looked at.
 const INTERVAL: Duration = Duration::from_secs(1);
 
+/// A folder that takes long to list is looked at less often: for one part of the time in this many.
+const PAUSE_PER_LOOK: u32 = 20;
+
 /// After an enrolment that failed as a whole (another process writes the index, the disk is full).
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// Looks at the folder of known people and at the index, and publishes what they hold.
+/// Looks at the folder of known people and at the index, enrols on request, and publishes what there is.
 #[derive(Debug)]
 pub(super) struct Watcher {
     recognizer: Arc<Recognizer>,
     known: PathBuf,
     index_dir: PathBuf,
     limits: EnrolLimits,
+    reject_outliers: bool,
     live: LiveGallery,
+    reindexer: Reindexer,
     changes: ChangeDetector,
     known_missing: bool,
     /// Why the folder could not be enrolled the last time.
@@ -48,7 +59,9 @@ impl Watcher {
             known,
             index_dir,
             limits,
+            reject_outliers: false,
             live,
+            reindexer: Reindexer::default(),
             changes: ChangeDetector::new(),
             known_missing: false,
             enrol_error: None,
@@ -58,26 +71,64 @@ impl Watcher {
         }
     }
 
-    /// Learns the folder, then watches it until the process ends.
+    /// Whether known photos unlike the person's others are left out.
+    #[expect(dead_code, reason = "not configurable yet")]
+    pub(super) fn reject_outliers(mut self, reject: bool) -> Self {
+        self.reject_outliers = reject;
+        self
+    }
+
+    /// Asks this watcher to enrol.
+    pub(super) fn reindexer(&self) -> Reindexer {
+        self.reindexer.clone()
+    }
+
+    /// Learns the folder, then watches it until [`Reindexer::stop`], and answers requests until the process
+    /// ends.
     pub(super) fn run(mut self) {
+        let reindexer = self.reindexer.clone();
+        KnownPhotos::new(self.known.clone()).remove_abandoned();
+        let mut next_look = Instant::now();
         let mut first = true;
         loop {
-            let started = Instant::now();
-            self.look(first);
+            let Turn { look, requests } = reindexer.wait(next_look);
+            // The gallery is swapped whole, and what an enrolment half did is in files that the next one can
+            // read: nothing that a panic leaves behind is of harm.
+            let looked = catch_unwind(AssertUnwindSafe(|| look.then(|| self.look(first))));
+            let answered = catch_unwind(AssertUnwindSafe(|| self.answer_all(requests)));
+            if looked.is_err() || answered.is_err() {
+                self.after_panic();
+            }
             first = false;
-            // A folder that takes long to list, over a slow network, is not listed all the time.
-            std::thread::sleep(INTERVAL.max(started.elapsed()));
+            if let Some(pause) = looked.unwrap_or(Some(INTERVAL)) {
+                next_look = Instant::now() + pause;
+            }
         }
     }
 
-    fn look(&mut self, first: bool) {
-        match Fingerprint::of(&self.known) {
+    /// The thread that panicked has said why.
+    fn after_panic(&mut self) {
+        let message = "the known people could not be looked at: internal error; trying again";
+        tracing::error!("{message}");
+        self.retry_at = Some(Instant::now() + RETRY_AFTER);
+        if matches!(self.live.state(), GalleryState::Starting) {
+            self.live.set(GalleryState::Missing(message.to_owned()));
+        }
+    }
+
+    /// Looks, and says how long to wait until the next look.
+    fn look(&mut self, first: bool) -> Duration {
+        let started = Instant::now();
+        let seen = self.fingerprint();
+        let pause = INTERVAL.max(started.elapsed() * PAUSE_PER_LOOK);
+        match seen {
             Some(seen) => {
                 self.known_missing = false;
                 // At start there is nothing to wait for: a photo that is still growing is read again.
                 let due = self.retry_at.is_none_or(|at| Instant::now() >= at);
                 if due && (self.changes.should_read(&seen, Instant::now()) || first) {
-                    self.enrol(seen);
+                    // What went wrong is logged, and tried again.
+                    let _ = self.enrol(&EnrolOptions::default(), &|_| {}, Some(seen));
                 }
             }
             None if !self.known_missing => {
@@ -90,58 +141,109 @@ impl Watcher {
             }
             None => {}
         }
-        self.follow_index();
+        if let Err(error) = self.follow_index() {
+            self.without_index(&error);
+        }
+        pause
     }
 
-    fn enrol(&mut self, seen: Fingerprint) {
-        let identity = self.recognizer.pack().embedder_identity();
-        let options = EnrolOptions { limits: self.limits.clone(), ..EnrolOptions::default() };
+    /// `None` when there is no folder of known people, or it cannot be read.
+    fn fingerprint(&self) -> Option<KnownFolderFingerprint> {
+        KnownFolderFingerprint::of(&self.known, self.limits.max_photos).ok()
+    }
+
+    /// One enrolment for all that wait, one more for all that only ask what it would do.
+    fn answer_all(&mut self, requests: Vec<Request>) {
+        let (dry, wet): (Vec<Request>, Vec<Request>) =
+            requests.into_iter().partition(|request| request.reindex.dry_run);
+        for (requests, dry_run) in [(wet, false), (dry, true)] {
+            if requests.is_empty() {
+                continue;
+            }
+            let reindexed = self.reindex(&requests, dry_run);
+            for request in requests {
+                // An error says that the caller has left.
+                let _ = request.answer.send(reindexed.clone());
+            }
+        }
+    }
+
+    fn reindex(&mut self, requests: &[Request], dry_run: bool) -> Reindexed {
+        let full = requests.iter().any(|request| request.reindex.full);
+        let progress = |at: EnrolProgress<'_>| {
+            for request in requests {
+                // Calls from several threads may overtake each other.
+                request.progress.send_if_modified(|progress| {
+                    let further = at.done > progress.done;
+                    if further {
+                        *progress = Progress { done: at.done, total: at.total };
+                    }
+                    further
+                });
+            }
+        };
+        let seen = if dry_run { None } else { self.fingerprint() };
+        let options = EnrolOptions { full, dry_run, ..EnrolOptions::default() };
+        let report = self.enrol(&options, &progress, seen).map_err(ReindexError::Enrol)?;
+        if !dry_run {
+            self.follow_index().map_err(|error| {
+                self.without_index(&error);
+                ReindexError::Open(Arc::new(error))
+            })?;
+        }
+        Ok(Arc::new(report))
+    }
+
+    /// Enrols, the folder being as it was `seen`, with the limits and checks of this server.
+    fn enrol(
+        &mut self,
+        options: &EnrolOptions,
+        progress: &(dyn Fn(EnrolProgress<'_>) + Sync),
+        seen: Option<KnownFolderFingerprint>,
+    ) -> Result<EnrolmentReport, Arc<gallery::EnrolError>> {
+        let pack = self.recognizer.pack();
+        let options = EnrolOptions {
+            limits: self.limits.clone(),
+            outliers: Some(OutlierCheck { threshold: pack.decision().threshold, reject: self.reject_outliers }),
+            ..options.clone()
+        };
+        let identity = pack.embedder_identity();
         let result =
-            gallery::enrol(&self.known, &self.index_dir, &identity, self.recognizer.as_ref(), &options, &|_| {});
+            gallery::enrol(&self.known, &self.index_dir, &identity, self.recognizer.as_ref(), &options, progress);
         match result {
+            Ok(report) if options.dry_run => Ok(report),
             Ok(report) => {
-                self.changes.was_read(seen);
+                if let Some(seen) = seen {
+                    self.changes.was_read(seen);
+                }
                 self.retry_at = None;
                 self.enrol_error = None;
-                for skipped in &report.skipped {
-                    tracing::warn!("known photo {} left out: {}", skipped.photo, skipped.message);
-                }
-                for warning in &report.warnings {
-                    tracing::warn!("known photo {}: {}", warning.photo, warning.message);
-                }
-                tracing::info!(
-                    "{}: {} people on {} photos, {} added, {} removed, in {:.1} s",
-                    self.known.display(),
-                    report.people,
-                    report.photos,
-                    report.added,
-                    report.removed,
-                    report.seconds
-                );
+                log(&report);
+                Ok(report)
             }
             Err(error) => {
-                self.retry_at = Some(Instant::now() + RETRY_AFTER);
                 tracing::error!("known people not enrolled: {error}");
-                self.enrol_error = Some(error.to_string());
+                if !options.dry_run {
+                    self.retry_at = Some(Instant::now() + RETRY_AFTER);
+                    self.enrol_error = Some(error.to_string());
+                }
+                Err(Arc::new(error))
             }
         }
     }
 
     /// Opens the index when another generation has become the live one, whoever wrote it.
-    fn follow_index(&mut self) {
+    fn follow_index(&mut self) -> Result<(), GalleryError> {
         let current = gallery::current_generation(&self.index_dir).ok().flatten();
         if current.is_some() && current == self.opened {
-            return;
+            return Ok(());
         }
-        match Gallery::open(&self.index_dir, &self.recognizer.pack().embedder_identity(), Verify::Header) {
-            Ok(gallery) => {
-                tracing::info!("answering from generation {}, {} embeddings", gallery.generation(), gallery.rows());
-                self.opened = Some(gallery.generation());
-                self.live.set(GalleryState::Ready(Arc::new(gallery)));
-                self.last_error = None;
-            }
-            Err(error) => self.without_index(&error),
-        }
+        let gallery = Gallery::open(&self.index_dir, &self.recognizer.pack().embedder_identity(), Verify::Header)?;
+        tracing::info!("answering from generation {}, {} embeddings", gallery.generation(), gallery.rows());
+        self.opened = Some(gallery.generation());
+        self.live.set(GalleryState::Ready(Arc::new(gallery)));
+        self.last_error = None;
+        Ok(())
     }
 
     /// Goes on with the gallery there is; without any, says what is missing.
@@ -163,4 +265,32 @@ impl Watcher {
             self.live.set(GalleryState::Missing(missing));
         }
     }
+}
+
+/// Names of photos are told to those who ask for details.
+fn log(report: &EnrolmentReport) {
+    for skipped in &report.skipped {
+        tracing::debug!(photo = skipped.photo, code = skipped.code, "known photo left out: {}", skipped.message);
+    }
+    for warning in &report.warnings {
+        tracing::debug!(photo = warning.photo, code = warning.code, "known photo: {}", warning.message);
+    }
+    if !report.skipped.is_empty() || !report.warnings.is_empty() {
+        tracing::warn!(
+            left_out = report.skipped.len(),
+            warnings = report.warnings.len(),
+            "some known photos need a look; recognizer reindex --dry-run names them"
+        );
+    }
+    tracing::info!(
+        generation = report.generation,
+        people = report.people,
+        photos = report.photos,
+        added = report.added,
+        removed = report.removed,
+        embedded = report.embedded,
+        resumed = report.resumed,
+        "known people enrolled in {:.1} s",
+        report.seconds
+    );
 }

@@ -1,7 +1,10 @@
 //! Building a gallery from a folder of known people.
 
+mod contents;
+mod journal;
 mod known_folder;
 mod name;
+mod outliers;
 mod previous;
 mod read;
 mod report;
@@ -14,11 +17,16 @@ use std::time::Instant;
 
 use rayon::prelude::*;
 
-use self::known_folder::{KnownFolder, image_name_of, person_of};
+use self::contents::Contents;
+use self::journal::{Answer, Journal};
+use self::known_folder::{KnownFolder, image_name_of};
+pub use self::known_folder::{KnownFolderFingerprint, person_of};
+pub use self::name::is_photo;
+pub use self::outliers::OutlierCheck;
 use self::previous::{Known, Previous};
 use self::read::{error_kind, modified_ns, read_photo};
 pub use self::report::{EnrolWarning, EnrolmentReport, SkippedPhoto};
-use super::{GalleryError, IndexWriter, Row, SkippedRow, SourceFile, current_generation};
+use super::{GalleryError, IndexWriter, SourceFile, current_generation};
 use crate::BoundingBox;
 use crate::embed::Embedding;
 use crate::model::EmbedderIdentity;
@@ -59,7 +67,7 @@ pub struct EnrolRefusal {
 }
 
 /// How to enrol.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct EnrolOptions {
     /// Embed every photo again, also those that did not change.
     pub full: bool,
@@ -68,6 +76,9 @@ pub struct EnrolOptions {
     pub dry_run: bool,
     /// How much is read before it is refused.
     pub limits: EnrolLimits,
+    /// Whether to look for photos that show someone else than the rest of the person's. A dry run decodes
+    /// nothing and judges nobody.
+    pub outliers: Option<OutlierCheck>,
 }
 
 /// Bounds of an enrolment.
@@ -137,6 +148,9 @@ pub enum EnrolError {
 /// those of the generation before is not read, one whose content is known (touched, renamed) is not
 /// embedded. A photo that cannot be read for the moment keeps the row it had, with a warning.
 ///
+/// What the embedder answers is noted in the index folder until a generation holds it, so that an enrolment
+/// that is killed goes on where it ended.
+///
 /// `progress` is called once for each photo, from several threads.
 ///
 /// # Errors
@@ -160,6 +174,10 @@ pub fn enrol(
         tracing::warn!(%reason, "every photo is embedded anew");
     }
     let previous = Previous::new(gallery.as_ref());
+    let journal = writer.as_ref().map(|_| match options.full {
+        true => Journal::anew(index_dir, identity),
+        false => Journal::open(index_dir, identity),
+    });
 
     let mut listing = folder.list(options.limits.max_photos)?;
     let mut report = EnrolmentReport {
@@ -172,6 +190,7 @@ pub fn enrol(
         unchanged: 0,
         removed: 0,
         embedded: 0,
+        resumed: 0,
         skipped: std::mem::take(&mut listing.skipped),
         warnings: Vec::new(),
         rebuilt,
@@ -179,7 +198,16 @@ pub fn enrol(
     };
     let photos = photos_to_enrol(&listing, &previous, &mut report);
 
-    let enrolment = Enrolment { folder: &folder, previous: &previous, identity, embedder, options };
+    let unsure_of = previous.people_unlike(&photos);
+    let enrolment = Enrolment {
+        folder: &folder,
+        previous: &previous,
+        journal: journal.as_ref(),
+        unsure_of: &unsure_of,
+        identity,
+        embedder,
+        options,
+    };
     let done = AtomicUsize::new(0);
     let outcomes = photos
         .par_iter()
@@ -192,9 +220,17 @@ pub fn enrol(
         .collect::<Result<Vec<_>, _>>()?;
     folder.check_still_there()?;
 
+    let unlike = match &options.outliers {
+        Some(check) if !options.dry_run => {
+            let faces =
+                photos.iter().zip(&outcomes).filter_map(|(photo, outcome)| Some((photo.source, outcome.face()?)));
+            outliers::find(faces, check)
+        }
+        _ => HashMap::new(),
+    };
     let mut contents = Contents::default();
     for (photo, outcome) in photos.iter().zip(&outcomes) {
-        contents.add(photo.source, outcome, &mut report);
+        contents.add(photo.source, outcome, unlike.get(photo.source).copied(), &mut report);
     }
     let before = gallery.as_ref();
     let present: HashSet<&str> = contents.rows.iter().map(|row| row.source).collect();
@@ -210,12 +246,32 @@ pub fn enrol(
         || report.removed > 0
         || before.is_none_or(|before| before.skipped().len() != contents.skipped.len());
     report.generation = match (&writer, before) {
-        (Some(writer), _) if changed => writer.publish(identity, &contents.rows, &contents.skipped)?,
+        (Some(writer), _) if changed => publish(writer, identity, &contents, journal.as_ref())?,
         (_, Some(before)) => before.generation(),
         (_, None) => current_generation(index_dir).ok().flatten().unwrap_or(0),
     };
+    if let Some(journal) = &journal {
+        journal.remove();
+    }
     report.seconds = started.elapsed().as_secs_f64();
     Ok(report)
+}
+
+/// Publishes a generation. On a full disk the journal makes way for it: what it says is in the generation.
+fn publish(
+    writer: &IndexWriter,
+    identity: &EmbedderIdentity,
+    contents: &Contents<'_>,
+    journal: Option<&Journal>,
+) -> Result<u64, GalleryError> {
+    let is_full = |error: &io::Error| matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+    match (writer.publish(identity, &contents.rows, &contents.skipped), journal) {
+        (Err(GalleryError::Io { source, .. }), Some(journal)) if is_full(&source) => {
+            journal.remove();
+            writer.publish(identity, &contents.rows, &contents.skipped)
+        }
+        (published, _) => published,
+    }
 }
 
 /// A photo that belongs into the gallery if it can be read.
@@ -276,20 +332,36 @@ enum Outcome<'a> {
     Known { known: Known<'a>, file: SourceFile, changed: bool },
     /// Known from before, and cannot be read for the moment.
     NotReadable { known: Known<'a>, error: PhotoErrorKind },
-    /// Embedded.
-    Embedded { face: EnrolledFace, file: SourceFile },
-    /// Asked of the embedder, which refused.
-    Refused { refusal: EnrolRefusal, file: SourceFile },
+    /// What the embedder answers: now, or before the enrolment was broken off that this one resumes.
+    /// `was_unlike` when the index knows that the photo was unlike the person's others.
+    Answered { answer: Answer, file: SourceFile, resumed: bool, was_unlike: bool },
     /// Not fit to be read.
     Skipped(PhotoErrorKind),
     /// Would be embedded if this were not a dry run.
     Planned,
 }
 
+impl Outcome<'_> {
+    /// The embedding of the photo's face, if it has one.
+    fn face(&self) -> Option<&[f32]> {
+        match self {
+            Self::Known { known: Known::Enrolled(row), .. } | Self::NotReadable { known: Known::Enrolled(row), .. } => {
+                Some(row.embedding)
+            }
+            Self::Answered { answer: Ok(face), .. } => Some(face.embedding.values()),
+            _ => None,
+        }
+    }
+}
+
 /// What is needed to enrol a photo.
 struct Enrolment<'a, 'e> {
     folder: &'e KnownFolder,
     previous: &'e Previous<'a>,
+    /// None for a dry run.
+    journal: Option<&'e Journal>,
+    /// People whose photos are not those that some were found unlike.
+    unsure_of: &'e HashSet<&'e str>,
     identity: &'e EmbedderIdentity,
     embedder: &'e dyn EnrolmentEmbedder,
     options: &'e EnrolOptions,
@@ -298,7 +370,7 @@ struct Enrolment<'a, 'e> {
 impl<'a> Enrolment<'a, '_> {
     fn enrol(&self, photo: &Photo<'_>) -> Result<Outcome<'a>, EnrolError> {
         let known = self.previous.at(photo.source);
-        let usable = known.filter(|_| !self.options.full);
+        let usable = known.filter(|known| self.is_usable(known, photo.source));
         match (photo.found, known, usable) {
             // The folder it lies in could not be read; the report says so once.
             (None, Some(known), _) => return Ok(Outcome::Known { known, file: *known.file(), changed: false }),
@@ -331,121 +403,41 @@ impl<'a> Enrolment<'a, '_> {
         {
             return Ok(Outcome::Known { known, file, changed: true });
         }
+        let was_unlike = known.is_some_and(|known| known.is_unlike() && known.file().digest == file.digest);
+        let finished = self.journal.and_then(|journal| journal.finished(&file.digest));
+        if let Some(answer) = finished {
+            return Ok(Outcome::Answered { answer: answer.clone(), file, resumed: true, was_unlike });
+        }
         if self.options.dry_run {
             return Ok(Outcome::Planned);
         }
-        let refusal = match self.embedder.embed(&bytes, &self.options.limits.photo) {
-            Ok(face) => {
-                let values = face.embedding.values();
-                if values.len() != self.identity.dims {
-                    let reason = format!("its embedding has {} numbers, not {}", values.len(), self.identity.dims);
-                    return Err(GalleryError::InvalidRow { source_path: photo.source.to_owned(), reason }.into());
-                }
-                if values.iter().all(|value| value.is_finite()) {
-                    return Ok(Outcome::Embedded { face, file });
-                }
-                let message = "the embedding of its face holds a number that is not finite".to_owned();
-                EnrolRefusal { code: "broken_embedding".into(), message }
-            }
-            Err(refusal) => refusal,
-        };
-        Ok(Outcome::Refused { refusal, file })
-    }
-}
-
-/// What the generation will hold.
-#[derive(Default)]
-struct Contents<'a> {
-    rows: Vec<Row<'a>>,
-    skipped: Vec<SkippedRow<'a>>,
-    planned: Vec<&'a str>,
-    changed: bool,
-}
-
-impl<'a> Contents<'a> {
-    fn add(&mut self, source: &'a str, outcome: &'a Outcome<'a>, report: &mut EnrolmentReport) {
-        match outcome {
-            Outcome::Known { known, file, changed } => {
-                self.changed |= changed;
-                self.keep(source, *known, *file, report);
-            }
-            Outcome::NotReadable { known, error } => {
-                let (code, message) = (error.code().to_owned(), format!("{error}; what was known of it is kept"));
-                report.warnings.push(EnrolWarning { photo: source.to_owned(), code, message });
-                self.keep(source, *known, *known.file(), report);
-            }
-            Outcome::Embedded { face, file } => {
-                report.embedded += 1;
-                report.added += 1;
-                self.changed = true;
-                let row = Row {
-                    image_name: image_name_of(source),
-                    person: person_of(source),
-                    source,
-                    file: *file,
-                    bbox: face.bbox,
-                    score: face.score,
-                    quality: face.quality,
-                    faces_seen: face.faces_seen,
-                    embedding: face.embedding.values(),
-                };
-                self.push_row(row, report);
-            }
-            Outcome::Refused { refusal, file } => {
-                report.embedded += 1;
-                self.changed = true;
-                let message = shortened(&refusal.message);
-                self.push_skipped(SkippedRow { source, file: *file, code: &refusal.code, message }, report);
-            }
-            Outcome::Skipped(error) => {
-                let (code, message) = (error.code().to_owned(), error.to_string());
-                report.skipped.push(SkippedPhoto { photo: source.to_owned(), code, message });
-            }
-            Outcome::Planned => {
-                report.added += 1;
-                self.planned.push(source);
-            }
+        let answer = self.embed(photo.source, &bytes)?;
+        if let Some(journal) = self.journal {
+            journal.append(&file.digest, &answer);
         }
+        Ok(Outcome::Answered { answer, file, resumed: false, was_unlike })
     }
 
-    fn keep(&mut self, source: &'a str, known: Known<'a>, file: SourceFile, report: &mut EnrolmentReport) {
-        match known {
-            Known::Enrolled(row) => {
-                if row.source == source {
-                    report.unchanged += 1;
-                } else {
-                    report.added += 1;
-                }
-                let (image_name, person) = (image_name_of(source), person_of(source));
-                self.push_row(Row { image_name, person, source, file, ..row }, report);
-            }
-            Known::Skipped(skipped) => self.push_skipped(SkippedRow { source, file, ..skipped }, report),
+    /// Whether what is known of the photo still holds when the photo is as it was. That it is unlike the
+    /// person's others depends on those.
+    fn is_usable(&self, known: &Known<'_>, source: &str) -> bool {
+        let rejects = self.options.outliers.is_some_and(|check| check.reject);
+        let holds = !known.is_unlike() || rejects && !self.unsure_of.contains(person_of(source));
+        holds && !self.options.full
+    }
+
+    fn embed(&self, source: &str, bytes: &[u8]) -> Result<Answer, EnrolError> {
+        let answer = self.embedder.embed(bytes, &self.options.limits.photo);
+        let Ok(face) = &answer else { return Ok(answer) };
+        let values = face.embedding.values();
+        if values.len() != self.identity.dims {
+            let reason = format!("its embedding has {} numbers, not {}", values.len(), self.identity.dims);
+            return Err(GalleryError::InvalidRow { source_path: source.to_owned(), reason }.into());
         }
-    }
-
-    fn push_row(&mut self, row: Row<'a>, report: &mut EnrolmentReport) {
-        if row.faces_seen > 1 {
-            report.warnings.push(EnrolWarning {
-                photo: row.source.to_owned(),
-                code: "several_faces".into(),
-                message: format!("{} faces; the largest is taken for {}", row.faces_seen, row.person),
-            });
+        if values.iter().all(|value| value.is_finite()) {
+            return Ok(answer);
         }
-        self.rows.push(row);
+        let message = "the embedding of its face holds a number that is not finite".to_owned();
+        Ok(Err(EnrolRefusal { code: "broken_embedding".into(), message }))
     }
-
-    fn push_skipped(&mut self, skipped: SkippedRow<'a>, report: &mut EnrolmentReport) {
-        report.skipped.push(SkippedPhoto {
-            photo: skipped.source.to_owned(),
-            code: skipped.code.to_owned(),
-            message: skipped.message.to_owned(),
-        });
-        self.skipped.push(skipped);
-    }
-}
-
-/// As much of a message as is worth keeping for every photo.
-fn shortened(message: &str) -> &str {
-    const LONGEST: usize = 500;
-    &message[..message.floor_char_boundary(LONGEST)]
 }

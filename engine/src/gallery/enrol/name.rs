@@ -6,8 +6,8 @@ const ANYWHERE: [&str; 3] = [".jpg", ".jpeg", ".png"];
 /// Further formats, by the end of the name, in any case.
 const AT_THE_END: [&str; 9] = [".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm"];
 
-/// Whether a file of this name is taken for a photo.
-pub(super) fn is_photo(name: &str) -> bool {
+/// Whether a file of this name, without folders, is taken for a photo of a known person.
+pub fn is_photo(name: &str) -> bool {
     extension_start(name).is_some()
 }
 

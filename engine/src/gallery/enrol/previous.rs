@@ -1,9 +1,12 @@
 //! What the generation before knows of the photos.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::OnceLock;
 
+use super::Photo;
+use super::known_folder::person_of;
+use super::outliers::UNLIKE;
 use crate::gallery::{Gallery, GalleryError, Row, SkippedRow, SourceFile, Verify};
 use crate::model::EmbedderIdentity;
 
@@ -20,6 +23,11 @@ impl Known<'_> {
             Self::Enrolled(row) => &row.file,
             Self::Skipped(skipped) => &skipped.file,
         }
+    }
+
+    /// Whether it was left out because of the person's other photos, not for its own sake.
+    pub(super) fn is_unlike(&self) -> bool {
+        matches!(self, Self::Skipped(skipped) if skipped.code == UNLIKE)
     }
 }
 
@@ -48,9 +56,40 @@ impl<'a> Previous<'a> {
 
     /// What is known of a photo of this content, wherever it was.
     pub(super) fn with_digest(&self, digest: &[u8; 32]) -> Option<Known<'a>> {
-        let by_digest =
-            self.by_digest.get_or_init(|| self.by_source.values().map(|known| (known.file().digest, *known)).collect());
+        let by_digest = self.by_digest.get_or_init(|| {
+            let own_merit = self.by_source.values().filter(|known| !known.is_unlike());
+            own_merit.map(|known| (known.file().digest, *known)).collect()
+        });
         by_digest.get(digest).copied()
+    }
+
+    /// The people of whom a photo was left out as unlike the others, and whose photos, `photos` being all
+    /// there are, are not the same any more.
+    pub(super) fn people_unlike<'p>(&self, photos: &[Photo<'p>]) -> HashSet<&'p str> {
+        if !self.by_source.values().any(Known::is_unlike) {
+            return HashSet::new();
+        }
+        let mut counts_before: HashMap<&str, usize> = HashMap::new();
+        for source in self.by_source.keys() {
+            *counts_before.entry(person_of(source)).or_default() += 1;
+        }
+        let mut counts: HashMap<&'p str, usize> = HashMap::new();
+        let mut changed = HashSet::new();
+        for photo in photos {
+            let person = person_of(photo.source);
+            *counts.entry(person).or_default() += 1;
+            let as_before = self.at(photo.source).is_some_and(|known| {
+                let file = known.file();
+                photo.found.is_none_or(|found| file.settled && found == (file.size, file.modified_ns))
+            });
+            if !as_before {
+                changed.insert(person);
+            }
+        }
+        changed.extend(
+            counts.iter().filter(|(person, count)| counts_before.get(*person) != Some(count)).map(|(person, _)| person),
+        );
+        changed
     }
 
     /// The paths of photos that are `folder` or lie in it.

@@ -24,6 +24,8 @@ pub struct EnrolmentReport {
     pub removed: usize,
     /// How often a photo was decoded and embedded, 0 for a dry run.
     pub embedded: usize,
+    /// Photos that an earlier enrolment, which was broken off, had embedded already.
+    pub resumed: usize,
     /// Photos that are not in the gallery, by path.
     pub skipped: Vec<SkippedPhoto>,
     /// Photos that are in the gallery but deserve a look, by path.
@@ -40,7 +42,7 @@ pub struct EnrolmentReport {
 pub struct SkippedPhoto {
     /// Its path relative to the known folder.
     pub photo: String,
-    /// A stable machine-readable reason: `name_not_utf8`, `duplicate_name`, a code of
+    /// A stable machine-readable reason: `name_not_utf8`, `duplicate_name`, `unlike_the_person`, a code of
     /// [`PhotoErrorKind`](crate::photo::PhotoErrorKind), or one of the embedder's, such as `no_face`.
     pub code: String,
     /// The reason in words.
@@ -52,7 +54,7 @@ pub struct SkippedPhoto {
 pub struct EnrolWarning {
     /// Its path relative to the known folder.
     pub photo: String,
-    /// A stable machine-readable reason: `several_faces`, or the code of the
+    /// A stable machine-readable reason: `several_faces`, `unlike_the_person`, or the code of the
     /// [`PhotoErrorKind`](crate::photo::PhotoErrorKind) that kept a photo from being read again.
     pub code: String,
     /// The reason in words.

@@ -1,8 +1,11 @@
 //! `facerecog.v1.Recognizer`: one file a call.
 
 mod enroll;
+mod enrolment_checks;
 mod get_info;
+mod known_name;
 mod list_people;
+mod names_under_way;
 mod recognize;
 mod recognize_stream;
 mod reindex;
@@ -17,8 +20,12 @@ use tokio_stream::Stream;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::jobs::Jobs;
+use super::known_photos::KnownPhotos;
 use super::live_gallery::LiveGallery;
 use super::photo_access::PhotoAccess;
+use super::reindexer::Reindexer;
+pub(super) use enrolment_checks::EnrolmentChecks;
+pub(super) use names_under_way::NamesUnderWay;
 use proto::recognizer_server::Recognizer;
 
 /// Code generated from `proto/facerecog/v1/recognizer.proto`.
@@ -37,6 +44,16 @@ pub(super) struct RecognizerService {
     pub(super) live: LiveGallery,
     pub(super) jobs: Jobs,
     pub(super) photos: PhotoAccess,
+    pub(super) changes: GalleryChanges,
+}
+
+/// What the calls that change the gallery work with.
+#[derive(Debug, Clone)]
+pub(super) struct GalleryChanges {
+    pub(super) known: KnownPhotos,
+    pub(super) reindexer: Reindexer,
+    pub(super) checks: EnrolmentChecks,
+    pub(super) names: NamesUnderWay,
 }
 
 #[tonic::async_trait]

@@ -1,0 +1,82 @@
+//! Which instructions there are to choose from.
+
+/// Environment variable that forces [`Instructions`] by their [name](Instructions::name), to find out whether a fault
+/// or a time comes from one of them.
+pub const CPU_VARIABLE: &str = "FACERECOG_CPU";
+
+/// Instructions that kernels are written for, each set faster than the one before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Instructions {
+    /// What every CPU has.
+    Portable,
+    /// AVX2: registers of 32 bytes.
+    Avx2,
+    /// AVX-512 F, BW and VNNI: registers of 64 bytes, and products of bytes summed by fours.
+    Avx512,
+}
+
+impl Instructions {
+    /// All of them, the slowest first.
+    pub const ALL: [Self; 3] = [Self::Portable, Self::Avx2, Self::Avx512];
+
+    /// `portable`, `avx2` or `avx512`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Portable => "portable",
+            Self::Avx2 => "avx2",
+            Self::Avx512 => "avx512",
+        }
+    }
+
+    /// Whether this CPU and its operating system have them.
+    pub fn are_available(self) -> bool {
+        match self {
+            Self::Portable => true,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => is_x86_feature_detected!("avx2"),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => {
+                is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512bw")
+                    && is_x86_feature_detected!("avx512vnni")
+            }
+            #[cfg(not(target_arch = "x86_64"))]
+            Self::Avx2 | Self::Avx512 => false,
+        }
+    }
+
+    /// Those that `forced` names, the value of [`CPU_VARIABLE`]. The fastest available without one, and for a value
+    /// that cannot be heeded, which is logged.
+    pub(crate) fn choose(forced: Option<&str>) -> Self {
+        let mut available = Self::ALL.into_iter().rev().filter(|instructions| instructions.are_available());
+        let named = forced.and_then(|name| available.clone().find(|instructions| instructions.name() == name));
+        if let (Some(name), None) = (forced, named) {
+            tracing::warn!(
+                "{CPU_VARIABLE}={name}: this CPU offers no instructions of that name; \
+                 portable, avx2 and avx512 are known"
+            );
+        }
+        named.or_else(|| available.next()).unwrap_or(Self::Portable)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_variable_forces_what_is_available() {
+        for instructions in Instructions::ALL.into_iter().filter(|instructions| instructions.are_available()) {
+            assert_eq!(Instructions::choose(Some(instructions.name())), instructions);
+        }
+    }
+
+    #[test]
+    fn a_variable_that_cannot_be_heeded_leaves_the_best() {
+        let best = Instructions::choose(None);
+        assert!(best.are_available());
+        for name in ["", "AVX2", "neon", "portable "] {
+            assert_eq!(Instructions::choose(Some(name)), best);
+        }
+    }
+}
