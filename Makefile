@@ -6,12 +6,14 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 RECOGNIZER := $(TARGET)/release/recognizer
 RUN := $(TARGET)/run
 
-.PHONY: help build run test bench compare
+.PHONY: help build run test bench compare fuzz load
 
 help:
 	@echo "make run      build, learn known_people/, name the people on examples/"
 	@echo "make test     format, lints, tests, documentation: what CI runs"
 	@echo "make bench    time decode, detect, align, embed, search and the whole"
+	@echo "make load     64 clients for SECONDS=120 while the gallery is published anew, then SIGTERM"
+	@echo "make fuzz     every fuzz target for SECONDS=600; takes nightly Rust and cargo-fuzz"
 	@echo "make build    build alone: $(RECOGNIZER)"
 
 build:
@@ -40,3 +42,20 @@ bench:
 compare:
 	@echo "The comparison with other libraries comes with the inference kernels; there is nothing to run yet." >&2
 	@exit 1
+
+# Everything is built anew with the flags of the fuzzer, in fuzz/target: that takes ten minutes once.
+FUZZ_TARGETS ?= photo_decode index_open manifest request
+FUZZ := $(CARGO) +nightly fuzz
+
+fuzz:
+	$$(sh tests/peers/venv.sh) fuzz/seeds.py
+	$(FUZZ) build --sanitizer address
+	@for target in $(FUZZ_TARGETS); do \
+		$(FUZZ) run --sanitizer address $$target fuzz/corpus/$$target fuzz/regressions/$$target -- \
+			-max_total_time=$(or $(SECONDS),600) -rss_limit_mb=2048 -timeout=20 -max_len=65536 \
+			-print_final_stats=1 || exit 1; \
+	done
+
+load: build
+	@$$(sh tests/peers/venv.sh) benches/load/load.py --recognizer $(RECOGNIZER) \
+		--shared $(or $(FACERECOG_SHARED),../shared) --seconds $(or $(SECONDS),120)

@@ -15,6 +15,9 @@ mod eval;
 mod grpc;
 mod telemetry;
 
+#[doc(hidden)]
+pub use grpc::fuzzing;
+
 /// Runs the command that the process was called with, and tells its exit status.
 pub fn run() -> std::process::ExitCode {
     cli::run()

@@ -2,12 +2,21 @@
 
 use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::GalleryError;
 
 /// Ends the names of files that are not finished.
 const TEMPORARY: &str = ".tmp";
+
+/// Why [`replace_file`] failed.
+#[derive(Debug)]
+pub(super) enum ReplaceError {
+    /// What had the name still has it.
+    NotReplaced(GalleryError),
+    /// The file has its name, until a power cut may take it away again.
+    NotDurable(io::Error),
+}
 
 /// Puts a file called `name` into `dir`: `fill` writes it under another name, and it takes its own,
 /// replacing what had it, only after every byte is on the disk. The caller holds the writer's lock.
@@ -15,7 +24,7 @@ pub(super) fn replace_file(
     dir: &Path,
     name: &str,
     fill: impl FnOnce(&mut File) -> io::Result<()>,
-) -> Result<PathBuf, GalleryError> {
+) -> Result<(), ReplaceError> {
     let path = dir.join(name);
     let temporary = dir.join(format!("{name}{TEMPORARY}"));
     let written = write(&temporary, fill)
@@ -24,10 +33,9 @@ pub(super) fn replace_file(
     if let Err(error) = written {
         // Should this fail too, the next writer removes it.
         let _ = std::fs::remove_file(&temporary);
-        return Err(error);
+        return Err(ReplaceError::NotReplaced(error));
     }
-    sync_folder(dir).map_err(GalleryError::io(dir))?;
-    Ok(path)
+    sync_folder(dir).map_err(ReplaceError::NotDurable)
 }
 
 fn write(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {

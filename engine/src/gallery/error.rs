@@ -41,6 +41,18 @@ pub enum GalleryError {
         /// What the system said.
         source: io::Error,
     },
+    /// The new generation is the current one, and readers find it, but the disk did not confirm its
+    /// name: a power cut may bring back the generation before.
+    #[error("{}: generation {generation} is in use but may not outlast a power cut: {source}; check the disk and \
+             write it anew with: recognizer reindex --full", .dir.display())]
+    NotDurable {
+        /// The index folder.
+        dir: PathBuf,
+        /// The new generation.
+        generation: u64,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The file is no gallery index.
     #[error("{}: not a gallery index", .path.display())]
     NotAnIndex {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use facerecog_kernels::codes::{BLOCK_ROWS, block_lines, encode_block};
 use rayon::prelude::*;
 
-use super::durable::{remove_unfinished, replace_file};
+use super::durable::{ReplaceError, remove_unfinished, replace_file};
 use super::format::{self, Header, PersonRecord, RowRecord, Section, SectionKind, SkippedRecord, StringRef};
 use super::generation::{self, CURRENT, LOCK, current_generation};
 use super::{GalleryError, Row, SkippedRow};
@@ -18,8 +18,15 @@ use crate::model::EmbedderIdentity;
 #[derive(Debug)]
 pub struct IndexWriter {
     dir: PathBuf,
-    /// Unlocked when it is closed, also by the death of the process.
-    _lock: File,
+    /// Unlocked by the death of the process, too.
+    lock: File,
+}
+
+impl Drop for IndexWriter {
+    fn drop(&mut self) {
+        // Closing it is not enough while a process that was just forked off still has a copy.
+        let _ = self.lock.unlock();
+    }
 }
 
 impl IndexWriter {
@@ -40,14 +47,15 @@ impl IndexWriter {
             Err(TryLockError::Error(error)) => return Err(GalleryError::io(&path)(error)),
         }
         remove_unfinished(dir)?;
-        Ok(Self { dir: dir.to_owned(), _lock: lock })
+        Ok(Self { dir: dir.to_owned(), lock })
     }
 
     /// Writes a generation, makes it the current one, and deletes all but the one before. Returns
-    /// its number. The old generation stays the current one whenever this fails before the last
-    /// step, the replacement of `CURRENT`.
+    /// its number.
     ///
     /// # Errors
+    /// [`GalleryError::NotDurable`] when the new generation is the current one, but a power cut may
+    /// undo that. After any other error the old generation is the current one:
     /// [`GalleryError::InvalidRow`] for an embedding of another length than `identity.dims` or with
     /// numbers that are not finite; otherwise the file that could not be written.
     pub fn publish(
@@ -59,12 +67,25 @@ impl IndexWriter {
         let tables = Tables::new(identity, rows, skipped)?;
         // A broken CURRENT must not be in the way of the generation that replaces it.
         let previous = current_generation(&self.dir).ok().flatten();
-        let latest = generation::list(&self.dir)?.into_iter().map(|(generation, _)| generation).chain(previous).max();
-        let generation = latest.map_or(1, |latest| latest + 1);
+        let there: Vec<u64> = generation::list(&self.dir)?.into_iter().map(|(generation, _)| generation).collect();
+        let generation = there.iter().copied().chain(previous).max().map_or(1, |latest| latest + 1);
+        if let Some(current) = previous {
+            // What publications left that failed on a full disk must not fill it further.
+            let before = there.into_iter().filter(|generation| *generation < current).max();
+            self.remove_all_but(&[previous, before]);
+        }
 
         let name = generation::file_name(generation);
-        replace_file(&self.dir, &name, |file| write_generation(file, generation, identity, rows, &tables))?;
-        replace_file(&self.dir, CURRENT, |file| writeln!(file, "{name}"))?;
+        replace_file(&self.dir, &name, |file| write_generation(file, generation, identity, rows, &tables)).map_err(
+            |error| match error {
+                ReplaceError::NotReplaced(error) => error,
+                ReplaceError::NotDurable(source) => GalleryError::io(&self.dir)(source),
+            },
+        )?;
+        replace_file(&self.dir, CURRENT, |file| writeln!(file, "{name}")).map_err(|error| match error {
+            ReplaceError::NotReplaced(error) => error,
+            ReplaceError::NotDurable(source) => GalleryError::NotDurable { dir: self.dir.clone(), generation, source },
+        })?;
         self.remove_all_but(&[Some(generation), previous]);
         Ok(generation)
     }

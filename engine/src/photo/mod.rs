@@ -30,6 +30,7 @@ mod png;
 mod raster;
 mod resize;
 mod source;
+mod webp;
 
 pub use error::{PhotoError, PhotoErrorKind};
 pub use limits::Limits;

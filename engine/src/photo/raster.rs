@@ -6,7 +6,7 @@ use image::error::ImageError;
 use image::metadata::Orientation;
 use image::{ColorType, DynamicImage, ImageDecoder, ImageFormat, ImageReader};
 
-use super::{Limits, Photo, PhotoErrorKind, orientation};
+use super::{Limits, Photo, PhotoErrorKind, orientation, webp};
 
 /// Decodes `bytes` into pixels as they are stored, and how to turn them upright. Of an animation
 /// the first frame, of several pages the first.
@@ -41,10 +41,13 @@ pub(super) fn decode(
     };
     decoder.set_limits(allowed).map_err(out_of_limits)?;
 
-    let exif = decoder.exif_metadata().unwrap_or_default();
-    let orientation = match exif {
-        Some(exif) => orientation::from_exif(&exif),
-        None => decoder.orientation().unwrap_or(Orientation::NoTransforms),
+    let orientation = if format == ImageFormat::WebP {
+        webp::exif(bytes).map_or(Orientation::NoTransforms, orientation::from_exif)
+    } else {
+        match decoder.exif_metadata().unwrap_or_default() {
+            Some(exif) => orientation::from_exif(&exif),
+            None => decoder.orientation().unwrap_or(Orientation::NoTransforms),
+        }
     };
     let rgb = DynamicImage::from_decoder(decoder).map_err(out_of_limits)?.into_rgb8();
     Ok((Photo::from_rgb(width, height, rgb.into_raw()), orientation))

@@ -5,6 +5,7 @@ mod change_guard;
 mod code;
 mod connection;
 mod draining;
+pub mod fuzzing;
 mod health;
 mod health_check;
 mod identify;

@@ -108,7 +108,7 @@ pub struct EnrolProgress<'a> {
     pub path: &'a str,
 }
 
-/// Why nothing was enrolled. The index is as it was.
+/// Why nothing was enrolled. The index is as it was, but for [`GalleryError::NotDurable`].
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EnrolError {

@@ -1,0 +1,18 @@
+//! A photo from a stranger: decoded within the limits or refused.
+
+use facerecog_engine::photo::{Limits, Photo};
+
+/// Panics when decoding does not keep what it promises.
+pub fn photo_decode(bytes: &[u8]) {
+    // Small enough that a header which lies costs no time.
+    let limits = Limits { max_pixels: 1 << 20, max_side: 1 << 14, max_decode_bytes: 64 << 20, ..Limits::default() };
+    match Photo::decode(bytes, &limits) {
+        Ok(photo) => {
+            let (width, height) = (photo.width(), photo.height());
+            assert!((1..=limits.max_side).contains(&width) && (1..=limits.max_side).contains(&height));
+            assert!(u64::from(width) * u64::from(height) <= limits.max_pixels, "{width}×{height}");
+            assert_eq!(photo.rgb().len(), width as usize * height as usize * 3);
+        }
+        Err(error) => assert!(!error.to_string().is_empty() && !error.kind.code().is_empty()),
+    }
+}
