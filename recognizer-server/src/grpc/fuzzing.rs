@@ -9,7 +9,8 @@ use prost::Message;
 use tempfile::TempDir;
 
 use super::contract::IdentifyRequest;
-use super::photo_access::{PhotoAccess, PhotoRoots};
+use super::photo_access::PhotoAccess;
+use super::photo_roots::PhotoRoots;
 use super::v1::proto::{
     EnrollRequest, ListPeopleRequest, Photo, RecognizeRequest, RecognizeStreamRequest, ReindexRequest, RemoveRequest,
     VerifyRequest, photo::Source,

@@ -1,12 +1,16 @@
 //! The gallery in use, swapped whole while requests go on.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use facerecog_engine::gallery::Gallery;
 use tokio::sync::watch;
 use tonic::{Code, Status};
 
-use super::status::refusal;
+use super::status::{busy, refusal};
+
+/// When a caller may try again who came while the known people are being learned.
+const WHILE_STARTING: Duration = Duration::from_secs(1);
 
 /// What requests are answered from.
 #[derive(Debug, Clone)]
@@ -60,7 +64,9 @@ impl LiveGallery {
         match self.started().await {
             GalleryState::Ready(gallery) => Ok(gallery),
             GalleryState::Missing(reason) => Err(refusal(Code::FailedPrecondition, "no_gallery", &reason)),
-            GalleryState::Starting => Err(refusal(Code::Unavailable, "starting", "the known people are being learned")),
+            GalleryState::Starting => {
+                Err(busy("starting", "the known people are being learned; try again", WHILE_STARTING))
+            }
         }
     }
 }

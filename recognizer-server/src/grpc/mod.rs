@@ -1,5 +1,6 @@
 //! The gRPC server: the original contract, our own API (`v1/`), health, reflection, and a gallery that follows its folder.
 
+mod call;
 mod call_log;
 mod change_guard;
 mod code;
@@ -14,9 +15,13 @@ mod known_folder;
 mod known_photos;
 mod live_gallery;
 mod photo_access;
+mod photo_roots;
+mod recognition;
 mod reindexer;
 mod response;
 mod server;
+mod service_time;
+mod stages;
 mod status;
 mod tls;
 mod v1;

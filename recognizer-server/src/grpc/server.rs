@@ -10,8 +10,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 use tonic::codec::CompressionEncoding;
 use tonic::transport::Server;
-use tower::util::MapResponseLayer;
+use tower::util::{MapRequestLayer, MapResponseLayer};
 
+use super::call::Reception;
 use super::call_log::CallLog;
 use super::change_guard::{ChangeGuard, TokenError};
 use super::connection;
@@ -25,11 +26,11 @@ use super::identify::IdentifyService;
 use super::jobs::Jobs;
 use super::known_photos::KnownPhotos;
 use super::live_gallery::{GalleryState, LiveGallery};
-use super::photo_access::{PhotoAccess, PhotoRoots};
+use super::photo_access::PhotoAccess;
+use super::photo_roots::PhotoRoots;
 use super::reindexer::Reindexer;
 use super::response;
 use super::tls::{Tls, TlsError};
-use super::v1::proto::recognizer_server::RecognizerServer;
 use super::v1::{EnrolmentChecks, GalleryChanges, NamesUnderWay, RecognizerService};
 use super::watcher::{Watched, Watcher};
 use crate::config::{ConfigError, ServerConfig};
@@ -41,6 +42,9 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Most bytes of a request's metadata.
 const MAX_METADATA: u32 = 16 << 10;
+
+/// Most memory for messages that are being received, wait or are worked on; one of the largest always fits.
+const MESSAGE_MEMORY: usize = 512 << 20;
 
 /// Why the server could not be started, or stopped by itself.
 #[derive(Debug, thiserror::Error)]
@@ -101,7 +105,7 @@ async fn run(recognizer: Recognizer, config: ServerConfig, log: LogHandle, rerea
     let recognizer = Arc::new(recognizer);
     let metrics = Metrics::new(&config.pack);
     let live = LiveGallery::new();
-    let jobs = Jobs::new(config.queue_length);
+    let jobs = Jobs::new(rayon::current_num_threads(), config.queue_length, metrics.clone());
     let draining = Draining::new();
     let stopping = Draining::new();
     let known = KnownPhotos::new(config.known.clone());
@@ -121,6 +125,8 @@ async fn run(recognizer: Recognizer, config: ServerConfig, log: LogHandle, rerea
     let (reporter, health_service) = tonic_health::server::health_reporter();
     let following = tokio::spawn(health::follow(reporter.clone(), live.clone()));
     let photos = PhotoAccess { roots, limits: config.limits() };
+    let message_limit = usize::try_from(config.max_request_mib << 20).unwrap_or(usize::MAX);
+    let reception = Reception::new(config.request_timeout(), MESSAGE_MEMORY.max(message_limit));
     let v1 = RecognizerService {
         engine: Arc::clone(&recognizer),
         live: live.clone(),
@@ -132,18 +138,9 @@ async fn run(recognizer: Recognizer, config: ServerConfig, log: LogHandle, rerea
             checks: EnrolmentChecks { min_face: config.enrol_min_face, min_score: config.enrol_min_score },
             names: NamesUnderWay::default(),
         },
+        message_limit,
     };
-    let v1 = RecognizerServer::new(v1)
-        .accept_compressed(CompressionEncoding::Gzip)
-        .max_decoding_message_size(usize::try_from(config.max_request_mib << 20).unwrap_or(usize::MAX));
-    let identify = IdentifyService {
-        recognizer,
-        live: live.clone(),
-        jobs,
-        photos,
-        metrics: metrics.clone(),
-        deadline: config.request_timeout(),
-    };
+    let identify = IdentifyService { recognizer, live: live.clone(), jobs, photos };
     let connections = connection::accept(listener, tls.clone(), config.max_connections, metrics.clone());
     let stop = stopping.clone();
     let mut server = tokio::spawn(
@@ -156,9 +153,10 @@ async fn run(recognizer: Recognizer, config: ServerConfig, log: LogHandle, rerea
             .layer(MapResponseLayer::new(response::finish))
             .layer(guard.clone())
             .layer(EndStreams::new(stopping.clone()))
+            .layer(MapRequestLayer::new(move |request| reception.receive(request)))
             .add_service(IdentifyServer::new(identify).accept_compressed(CompressionEncoding::Gzip))
             .add_service(HealthCheckServer::new(HealthCheckService).accept_compressed(CompressionEncoding::Gzip))
-            .add_service(v1)
+            .add_service(v1.into_server())
             .add_service(health_service)
             .add_service(reflection().build_v1().map_err(descriptor_error)?)
             .add_service(reflection().build_v1alpha().map_err(descriptor_error)?)
@@ -319,7 +317,8 @@ impl Probes for State {
     }
 
     fn queue(&self) -> QueueNumbers {
-        self.jobs.numbers()
+        let stats = self.jobs.stats();
+        QueueNumbers { waiting: stats.waiting as u64, running: stats.running as u64 }
     }
 }
 

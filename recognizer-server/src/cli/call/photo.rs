@@ -22,7 +22,7 @@ impl Sending {
         let source = if self.bytes {
             let content =
                 std::fs::read(path).map_err(|error| CliError::Failed(format!("{}: {error}", path.display())))?;
-            proto::photo::Source::Content(content)
+            proto::photo::Source::Content(content.into())
         } else {
             let path = path
                 .to_str()

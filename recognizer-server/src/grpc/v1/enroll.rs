@@ -1,16 +1,19 @@
 //! `Enroll`: a photo of a person, checked, kept and known from the answer on.
 
-use std::path::Path;
+use std::time::Instant;
 
+use bytes::Bytes;
 use facerecog_engine::detect::Face;
 use facerecog_engine::gallery::{EnrolmentReport, Gallery};
 use tonic::{Code, Request, Response, Status};
 
 use super::enrolment_checks::{duplicate, rejection, unlike};
-use super::proto::photo::Source;
 use super::proto::{self, EnrollRequest, EnrollResponse, RejectCode, Rejection};
-use super::{RecognizerService, known_name};
+use super::question::photo_source;
+use super::{RecognizerService, answer, known_name};
+use crate::grpc::call::{Call, within};
 use crate::grpc::known_photos::KnownPhotosError;
+use crate::grpc::photo_access::PhotoSource;
 use crate::grpc::status::{identify_status, refusal};
 
 /// A photo that was looked at.
@@ -18,7 +21,7 @@ use crate::grpc::status::{identify_status, refusal};
 struct Candidate {
     person: String,
     image_name: String,
-    content: Vec<u8>,
+    content: Bytes,
     face: Option<proto::Face>,
     rejections: Vec<Rejection>,
 }
@@ -28,12 +31,10 @@ impl RecognizerService {
         &self,
         request: Request<EnrollRequest>,
     ) -> Result<Response<EnrollResponse>, Status> {
+        let call = Call::of(&request);
         let request = request.into_inner();
         known_name::check_person(&request.person)?;
-        let place = self.jobs.place()?;
-        let gallery = self.live.gallery().await?;
-        let service = self.clone();
-        let candidate = place.run(move || service.examine(request, &gallery)).await??;
+        let candidate = within(call.deadline(), self.candidate(request, call.deadline())).await?;
         if !candidate.rejections.is_empty() {
             return Ok(Response::new(candidate.rejected()));
         }
@@ -43,13 +44,19 @@ impl RecognizerService {
         kept.await.map_err(|_| Status::internal("the photo was not enrolled: internal error"))?.map(Response::new)
     }
 
+    async fn candidate(&self, request: EnrollRequest, deadline: Instant) -> Result<Candidate, Status> {
+        let place = self.jobs.place(deadline)?;
+        let gallery = self.live.gallery().await?;
+        let service = self.clone();
+        place.run(deadline, move |_| service.examine(request, &gallery)).await
+    }
+
     /// Decodes: not for the network's threads.
     fn examine(&self, request: EnrollRequest, gallery: &Gallery) -> Result<Candidate, Status> {
         let EnrollRequest { person, image_name, photo, allow_unlike } = request;
-        let content = match photo.and_then(|photo| photo.source) {
-            Some(Source::Content(content)) => content,
-            Some(Source::Path(path)) => self.photos.read(Path::new(&path))?,
-            None => return Err(refusal(Code::InvalidArgument, "no_photo", "photo is missing")),
+        let content = match photo_source(photo)? {
+            PhotoSource::Bytes(content) => content,
+            PhotoSource::Path(path) => self.photos.read(&path)?.into(),
         };
         let image_name = known_name::image_name(&image_name, &person, &content)?;
         let photo = self.photos.decode(&content)?;
@@ -64,7 +71,7 @@ impl RecognizerService {
             let threshold = self.engine.pack().decision().threshold;
             rejections.extend(unlike(embedding, &person, gallery, threshold));
         }
-        let face = faces.first().map(|face| self.describe_face(face));
+        let face = faces.first().map(|face| answer::face(face, self.engine.quality(face)));
         Ok(Candidate { person, image_name, content, face, rejections })
     }
 
@@ -115,16 +122,6 @@ impl RecognizerService {
         let (generation, wanted) = (gallery.generation(), source.to_owned());
         let is_there = blocking(move || (0..gallery.rows()).any(|row| gallery.row(row).source == wanted)).await?;
         if is_there { Ok(Ok(generation)) } else { why_not(source, &report).map(Err) }
-    }
-
-    fn describe_face(&self, face: &Face) -> proto::Face {
-        let bbox = face.bbox;
-        proto::Face {
-            bounding_box: Some(proto::BoundingBox { x: bbox.x, y: bbox.y, width: bbox.width, height: bbox.height }),
-            score: face.score,
-            landmarks: face.landmarks.iter().map(|point| proto::Point { x: point.x, y: point.y }).collect(),
-            quality: self.engine.quality(face),
-        }
     }
 }
 

@@ -1,11 +1,13 @@
 //! `facerecog.v1.Recognizer`: one file a call.
 
+mod answer;
 mod enroll;
 mod enrolment_checks;
 mod get_info;
 mod known_name;
 mod list_people;
 mod names_under_way;
+mod question;
 mod recognize;
 mod recognize_stream;
 mod reindex;
@@ -26,7 +28,7 @@ use super::photo_access::PhotoAccess;
 use super::reindexer::Reindexer;
 pub(super) use enrolment_checks::EnrolmentChecks;
 pub(super) use names_under_way::NamesUnderWay;
-use proto::recognizer_server::Recognizer;
+use proto::recognizer_server::{Recognizer, RecognizerServer};
 
 /// Code generated from `proto/facerecog/v1/recognizer.proto`.
 pub(crate) mod proto {
@@ -45,6 +47,8 @@ pub(super) struct RecognizerService {
     pub(super) jobs: Jobs,
     pub(super) photos: PhotoAccess,
     pub(super) changes: GalleryChanges,
+    /// Largest message of a request, which a photo's content fits into, and of an answer, in bytes.
+    pub(super) message_limit: usize,
 }
 
 /// What the calls that change the gallery work with.
@@ -54,6 +58,15 @@ pub(super) struct GalleryChanges {
     pub(super) reindexer: Reindexer,
     pub(super) checks: EnrolmentChecks,
     pub(super) names: NamesUnderWay,
+}
+
+impl RecognizerService {
+    /// The service as the server takes it. Messages come uncompressed: photos do not become smaller, and
+    /// 64 MiB of anything else would be inflated on the network's threads.
+    pub(super) fn into_server(self) -> RecognizerServer<Self> {
+        let limit = self.message_limit;
+        RecognizerServer::new(self).max_decoding_message_size(limit).max_encoding_message_size(limit)
+    }
 }
 
 #[tonic::async_trait]
