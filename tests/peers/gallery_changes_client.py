@@ -137,8 +137,10 @@ class Client:
         return list(self.v1.Reindex(v1.ReindexRequest(**options), timeout=CALL_SECONDS))
 
     def files(self):
-        """Every file in the known folder, relative to it."""
-        return sorted(str(path.relative_to(self.known)) for path in self.known.rglob("*") if not path.is_dir())
+        """Every file in the known folder, relative to it, but for what a server that was killed left half
+        written, which counts as no photo."""
+        files = [path for path in self.known.rglob("*") if not path.is_dir()]
+        return sorted(str(path.relative_to(self.known)) for path in files if not path.name.startswith(".enrolling-"))
 
 
 def refusal(code, reason, call):
@@ -352,6 +354,20 @@ def reindexing(client):
     check(all((report.photos, report.embedded) == (2, 0) for report in reports), f"{reports}")
 
 
+def without_the_folder(client):
+    """As when its volume is unmounted: nobody is forgotten, and nothing is made in its place."""
+    aside = client.known.with_name("aside")
+    client.known.rename(aside)
+    try:
+        refusal(Code.FAILED_PRECONDITION, "no_known_folder", lambda: client.enroll("x", example("astronaut.jpg")))
+        refusal(Code.FAILED_PRECONDITION, "no_known_folder", client.reindex)
+        check(client.identify(example("obama2.jpg")) == "obama.jpg", "who is in the index is not known")
+        check(not client.known.exists(), "a folder was made")
+    finally:
+        aside.rename(client.known)
+    client.reindex()
+
+
 def as_it_was(client):
     check(client.files() == ["biden.jpg", "obama.jpg"], f"{client.files()}")
     agree(client)
@@ -402,6 +418,7 @@ ROWS = {
         removing,
         paging,
         reindexing,
+        without_the_folder,
         as_it_was,
     ],
     "read_only": [read_only],
