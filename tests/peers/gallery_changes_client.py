@@ -335,6 +335,9 @@ def reindexing(client):
     events = client.reindex(full=True)
     kinds = [event.WhichOneof("event") for event in events]
     check(kinds[-1] == "report" and set(kinds[:-1]) <= {"progress"}, f"{kinds}")
+    done = [event.progress.done for event in events[:-1]]
+    check(done == sorted(set(done)), f"the progress goes back: {done}")
+    check(all(event.progress.total == 2 for event in events[:-1]) and max(done, default=2) <= 2, f"{events}")
     report = events[-1].report
     check((report.photos, report.embedded, report.unchanged) == (2, 2, 0), f"{report}")
     check(report.people == 2 and report.embeddings == 2, f"{report}")
