@@ -194,13 +194,18 @@ impl KnownPhotos {
 /// Moves a file to a name that must be free.
 fn rename_to_free(from: &OwnedFd, name: &str, to: &OwnedFd, free: &str) -> Result<(), Errno> {
     match rustix::fs::renameat_with(from, name, to, free, RenameFlags::NOREPLACE) {
-        // Some file systems cannot say so; a second name is refused where there is one already.
-        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
-            rustix::fs::linkat(from, name, to, free, AtFlags::empty())?;
-            rustix::fs::unlinkat(from, name, AtFlags::empty())
-        }
+        // Some file systems cannot say so.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => link_to_free(from, name, to, free),
         renamed => renamed,
     }
+}
+
+/// The same in two steps: a second name is refused where there is one already.
+fn link_to_free(from: &OwnedFd, name: &str, to: &OwnedFd, free: &str) -> Result<(), Errno> {
+    rustix::fs::linkat(from, name, to, free, AtFlags::empty())?;
+    // The first name, should it stay, is one that is cleared away later.
+    let _ = rustix::fs::unlinkat(from, name, AtFlags::empty());
+    Ok(())
 }
 
 fn sync(folder: &OwnedFd) -> Result<(), Errno> {
@@ -242,6 +247,21 @@ mod tests {
         assert!(photos.remove("ada/a.jpg").unwrap());
         assert!(!photos.remove("ada/a.jpg").unwrap());
         assert_eq!(files(dir.path()), ["known"]);
+    }
+
+    #[test]
+    fn both_ways_to_move_a_file_replace_none() {
+        for way in [rename_to_free, link_to_free] {
+            let (dir, photos) = place();
+            let root = photos.open().unwrap();
+            for name in ["one", "two"] {
+                std::fs::write(dir.path().join("known").join(name), name).unwrap();
+            }
+            assert_eq!(way(&root, "one", &root, "two"), Err(Errno::EXIST));
+            assert_eq!(way(&root, "one", &root, "three"), Ok(()));
+            assert_eq!(files(dir.path()), ["known", "known/three", "known/two"]);
+            assert_eq!(std::fs::read(dir.path().join("known/two")).unwrap(), b"two");
+        }
     }
 
     #[test]
