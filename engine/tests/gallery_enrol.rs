@@ -815,3 +815,25 @@ fn a_fingerprint_changes_with_what_would_be_enrolled_and_with_nothing_else() {
     assert_eq!(of(), before);
     assert!(matches!(KnownFolderFingerprint::of(&at("nowhere"), 5), Err(EnrolError::KnownFolder { .. })));
 }
+
+#[test]
+fn a_journal_of_what_is_in_the_index_is_of_no_account() {
+    let place = Place::new();
+    for number in 0..4 {
+        place.photo(&format!("{number}.png"), 1, number);
+    }
+    place.enrol_until_killed(3, &EnrolOptions::default());
+    let left = fs::read(place.journal()).unwrap();
+    place.enrol();
+    place.calls();
+    // Killed between the last step of publishing and the removal.
+    fs::write(place.journal(), &left).unwrap();
+    let report = place.enrol();
+    assert_eq!((report.resumed, report.embedded, report.generation, changes(&report)), (0, 0, 1, (0, 4, 0)));
+    assert!(!place.journal().exists());
+
+    // All is asked for anew, and that is killed before the first answer.
+    fs::write(place.journal(), &left).unwrap();
+    place.enrol_until_killed(0, &EnrolOptions { full: true, ..EnrolOptions::default() });
+    assert!(!place.journal().exists());
+}

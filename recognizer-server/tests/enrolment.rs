@@ -4,6 +4,7 @@ mod support;
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -149,7 +150,7 @@ fn a_killed_enrolment_goes_on_where_it_ended() {
         let mut process = support::recognizer().arg("reindex").arg(&known).arg("--index").arg(&index).spawn().unwrap();
         // More than five photos.
         while length() < before + 3_000 && process.try_wait().unwrap().is_none() {
-            std::thread::yield_now();
+            std::thread::sleep(Duration::from_millis(1));
         }
         process.kill().unwrap();
         process.wait().unwrap();

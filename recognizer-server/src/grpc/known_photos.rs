@@ -84,18 +84,22 @@ impl KnownPhotos {
             Err(Errno::EXIST) => false,
             Err(error) => return Err(self.io(person)(error)),
         };
-        let added = self.add_to(&root, person, image_name, content);
-        if made {
-            match &added {
-                Ok(()) => sync(&root).map_err(self.io(""))?,
-                // What another call has put into it meanwhile keeps the folder.
-                Err(_) => drop(rustix::fs::unlinkat(&root, person, AtFlags::REMOVEDIR)),
-            }
+        let added = self.add_to(&root, person, made, image_name, content);
+        if made && added.is_err() {
+            // What another call has put into it meanwhile keeps the folder.
+            let _ = rustix::fs::unlinkat(&root, person, AtFlags::REMOVEDIR);
         }
         added
     }
 
-    fn add_to(&self, root: &OwnedFd, person: &str, image_name: &str, content: &[u8]) -> Result<(), KnownPhotosError> {
+    fn add_to(
+        &self,
+        root: &OwnedFd,
+        person: &str,
+        made: bool,
+        image_name: &str,
+        content: &[u8],
+    ) -> Result<(), KnownPhotosError> {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let folder = self.open_folder(root, person, Path::new(person))?;
         let unfinished = format!("{UNFINISHED}{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
@@ -104,18 +108,19 @@ impl KnownPhotos {
             rustix::fs::openat(root, &unfinished, flags, Mode::from_raw_mode(0o666)).map_err(self.io(&unfinished))?;
         let place = Path::new(person).join(image_name);
         let mut file = File::from(file);
-        let added = file
+        let placed = file
             .write_all(content)
             .and_then(|()| file.sync_all())
             .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
-            .and_then(|()| rename_to_free(root, &unfinished, &folder, image_name))
-            .and_then(|()| sync(&folder));
-        added.map_err(|error| {
+            .and_then(|()| rename_to_free(root, &unfinished, &folder, image_name));
+        if let Err(error) = placed {
             let _ = rustix::fs::unlinkat(root, &unfinished, AtFlags::empty());
-            match error {
-                Errno::EXIST => KnownPhotosError::Exists(place),
-                error => self.io(place)(error),
-            }
+            return Err(if error == Errno::EXIST { KnownPhotosError::Exists(place) } else { self.io(place)(error) });
+        }
+        sync(&folder).and_then(|()| if made { sync(root) } else { Ok(()) }).map_err(|error| {
+            // What may be gone after a power cut was not put in.
+            let _ = rustix::fs::unlinkat(&folder, image_name, AtFlags::empty());
+            self.io(place)(error)
         })
     }
 
@@ -189,13 +194,18 @@ impl KnownPhotos {
 /// Moves a file to a name that must be free.
 fn rename_to_free(from: &OwnedFd, name: &str, to: &OwnedFd, free: &str) -> Result<(), Errno> {
     match rustix::fs::renameat_with(from, name, to, free, RenameFlags::NOREPLACE) {
-        // Some file systems cannot say so; a second name is refused where there is one already.
-        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
-            rustix::fs::linkat(from, name, to, free, AtFlags::empty())?;
-            rustix::fs::unlinkat(from, name, AtFlags::empty())
-        }
+        // Some file systems cannot say so.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => link_to_free(from, name, to, free),
         renamed => renamed,
     }
+}
+
+/// The same in two steps: a second name is refused where there is one already.
+fn link_to_free(from: &OwnedFd, name: &str, to: &OwnedFd, free: &str) -> Result<(), Errno> {
+    rustix::fs::linkat(from, name, to, free, AtFlags::empty())?;
+    // The first name, should it stay, is one that is cleared away later.
+    let _ = rustix::fs::unlinkat(from, name, AtFlags::empty());
+    Ok(())
 }
 
 fn sync(folder: &OwnedFd) -> Result<(), Errno> {
@@ -237,6 +247,21 @@ mod tests {
         assert!(photos.remove("ada/a.jpg").unwrap());
         assert!(!photos.remove("ada/a.jpg").unwrap());
         assert_eq!(files(dir.path()), ["known"]);
+    }
+
+    #[test]
+    fn both_ways_to_move_a_file_replace_none() {
+        for way in [rename_to_free, link_to_free] {
+            let (dir, photos) = place();
+            let root = photos.open().unwrap();
+            for name in ["one", "two"] {
+                std::fs::write(dir.path().join("known").join(name), name).unwrap();
+            }
+            assert_eq!(way(&root, "one", &root, "two"), Err(Errno::EXIST));
+            assert_eq!(way(&root, "one", &root, "three"), Ok(()));
+            assert_eq!(files(dir.path()), ["known", "known/three", "known/two"]);
+            assert_eq!(std::fs::read(dir.path().join("known/two")).unwrap(), b"two");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Asking the thread that enrols to do so now, and hearing how it went.
 
+use std::io::ErrorKind;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -53,6 +54,11 @@ impl From<ReindexError> for Status {
                 EnrolError::KnownFolderReplaced { .. } => (Code::Unavailable, "known_folder_replaced"),
                 EnrolError::TooManyPhotos { .. } => (Code::FailedPrecondition, "too_many_photos"),
                 EnrolError::Gallery(GalleryError::Locked { .. }) => (Code::Unavailable, "index_locked"),
+                EnrolError::Gallery(GalleryError::Io { source, .. })
+                    if matches!(source.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem) =>
+                {
+                    (Code::FailedPrecondition, "index_not_writable")
+                }
                 _ => (Code::Internal, "index_not_written"),
             },
             ReindexError::Open(_) => (Code::Internal, "index_not_opened"),

@@ -102,6 +102,8 @@ impl Watcher {
         let mut first = true;
         loop {
             let Turn { look, requests } = reindexer.wait(next_look);
+            // An enrolment on request makes a look needless; a look that is due comes when nobody waits.
+            let look = look && (first || requests.is_empty());
             // The gallery is swapped whole, and what an enrolment half did is in files that the next one can
             // read: nothing that a panic leaves behind is of harm.
             let looked = catch_unwind(AssertUnwindSafe(|| look.then(|| self.look(first))));

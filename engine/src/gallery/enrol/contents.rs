@@ -1,9 +1,10 @@
 //! What the generation will hold, and what the report says of each photo.
 
 use super::known_folder::{image_name_of, person_of};
+use super::outcome::Outcome;
 use super::outliers::{UNLIKE, Unlike};
 use super::previous::Known;
-use super::{EnrolWarning, EnrolledFace, EnrolmentReport, Outcome, SkippedPhoto};
+use super::{EnrolWarning, EnrolledFace, EnrolmentReport, SkippedPhoto};
 use crate::gallery::{Row, SkippedRow, SourceFile};
 
 /// Why a photo that stands alone is left out.

@@ -77,9 +77,10 @@ impl Journal {
         Self { path, identity: *identity, finished, state: Mutex::new(State::Read(sound)) }
     }
 
-    /// Forgets all that is in `dir`, and begins anew.
+    /// Removes what is in `dir`, and begins anew.
     pub(super) fn anew(dir: &Path, identity: &EmbedderIdentity) -> Self {
         let path = dir.join(FILE);
+        remove(&path);
         Self { path, identity: *identity, finished: HashMap::new(), state: Mutex::new(State::Read(0)) }
     }
 
@@ -101,12 +102,7 @@ impl Journal {
     /// Removes the file: what it says is in the index, or of no use.
     pub(super) fn remove(&self) {
         *self.state.lock().unwrap_or_else(PoisonError::into_inner) = State::Closed;
-        match std::fs::remove_file(&self.path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                tracing::warn!(path = %self.path.display(), %error, "the journal of this enrolment was not removed");
-            }
-            _ => {}
-        }
+        remove(&self.path);
     }
 
     fn write(&self, state: &mut State, record: &[u8]) -> io::Result<()> {
@@ -139,6 +135,15 @@ impl Journal {
         file.write_all(&MAGIC)?;
         file.write_all(&self.identity.digest)?;
         Ok((file, HEADER))
+    }
+}
+
+fn remove(path: &Path) {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            tracing::warn!(path = %path.display(), %error, "the journal of an enrolment was not removed");
+        }
+        _ => {}
     }
 }
 

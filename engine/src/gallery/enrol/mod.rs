@@ -1,9 +1,11 @@
 //! Building a gallery from a folder of known people.
 
 mod contents;
+mod fingerprint;
 mod journal;
 mod known_folder;
 mod name;
+mod outcome;
 mod outliers;
 mod previous;
 mod read;
@@ -18,19 +20,21 @@ use std::time::Instant;
 use rayon::prelude::*;
 
 use self::contents::Contents;
-use self::journal::{Answer, Journal};
+pub use self::fingerprint::KnownFolderFingerprint;
+use self::journal::Journal;
+pub use self::known_folder::person_of;
 use self::known_folder::{KnownFolder, image_name_of};
-pub use self::known_folder::{KnownFolderFingerprint, person_of};
 pub use self::name::is_photo;
+use self::outcome::Enrolment;
 pub use self::outliers::OutlierCheck;
-use self::previous::{Known, Previous};
-use self::read::{error_kind, modified_ns, read_photo};
+use self::previous::Previous;
+use self::read::{error_kind, modified_ns};
 pub use self::report::{EnrolWarning, EnrolmentReport, SkippedPhoto};
-use super::{GalleryError, IndexWriter, SourceFile, current_generation};
+use super::{GalleryError, IndexWriter, current_generation};
 use crate::BoundingBox;
 use crate::embed::Embedding;
 use crate::model::EmbedderIdentity;
-use crate::photo::{Limits, PhotoErrorKind};
+use crate::photo::Limits;
 
 /// Turns the file of a known photo into the embedding to enrol.
 pub trait EnrolmentEmbedder: Sync {
@@ -324,120 +328,4 @@ fn photos_to_enrol<'a>(
         first == photo.source
     });
     photos
-}
-
-/// What came of a photo.
-enum Outcome<'a> {
-    /// Known from before. `changed` when the index must be written to say so.
-    Known { known: Known<'a>, file: SourceFile, changed: bool },
-    /// Known from before, and cannot be read for the moment.
-    NotReadable { known: Known<'a>, error: PhotoErrorKind },
-    /// What the embedder answers: now, or before the enrolment was broken off that this one resumes.
-    /// `was_unlike` when the index knows that the photo was unlike the person's others.
-    Answered { answer: Answer, file: SourceFile, resumed: bool, was_unlike: bool },
-    /// Not fit to be read.
-    Skipped(PhotoErrorKind),
-    /// Would be embedded if this were not a dry run.
-    Planned,
-}
-
-impl Outcome<'_> {
-    /// The embedding of the photo's face, if it has one.
-    fn face(&self) -> Option<&[f32]> {
-        match self {
-            Self::Known { known: Known::Enrolled(row), .. } | Self::NotReadable { known: Known::Enrolled(row), .. } => {
-                Some(row.embedding)
-            }
-            Self::Answered { answer: Ok(face), .. } => Some(face.embedding.values()),
-            _ => None,
-        }
-    }
-}
-
-/// What is needed to enrol a photo.
-struct Enrolment<'a, 'e> {
-    folder: &'e KnownFolder,
-    previous: &'e Previous<'a>,
-    /// None for a dry run.
-    journal: Option<&'e Journal>,
-    /// People whose photos are not those that some were found unlike.
-    unsure_of: &'e HashSet<&'e str>,
-    identity: &'e EmbedderIdentity,
-    embedder: &'e dyn EnrolmentEmbedder,
-    options: &'e EnrolOptions,
-}
-
-impl<'a> Enrolment<'a, '_> {
-    fn enrol(&self, photo: &Photo<'_>) -> Result<Outcome<'a>, EnrolError> {
-        let known = self.previous.at(photo.source);
-        let usable = known.filter(|known| self.is_usable(known, photo.source));
-        match (photo.found, known, usable) {
-            // The folder it lies in could not be read; the report says so once.
-            (None, Some(known), _) => return Ok(Outcome::Known { known, file: *known.file(), changed: false }),
-            (Some((size, modified_ns)), _, Some(known)) => {
-                let file = *known.file();
-                if file.settled && (file.size, file.modified_ns) == (size, modified_ns) {
-                    return Ok(Outcome::Known { known, file, changed: false });
-                }
-            }
-            _ => {}
-        }
-        let path = self.folder.path_of(photo.source);
-        let (bytes, file) = match read_photo(&path, self.options.limits.photo.max_file_bytes) {
-            Ok(read) => read,
-            Err(error) => {
-                let may_come_back = matches!(error, PhotoErrorKind::Io(_) | PhotoErrorKind::PermissionDenied);
-                return Ok(match known {
-                    Some(known) if may_come_back => Outcome::NotReadable { known, error },
-                    _ => Outcome::Skipped(error),
-                });
-            }
-        };
-        if let Some(known) = usable.filter(|known| known.file().digest == file.digest) {
-            let before = known.file();
-            let changed = (before.size, before.modified_ns) != (file.size, file.modified_ns);
-            return Ok(Outcome::Known { known, file, changed });
-        }
-        if !self.options.full
-            && let Some(known) = self.previous.with_digest(&file.digest)
-        {
-            return Ok(Outcome::Known { known, file, changed: true });
-        }
-        let was_unlike = known.is_some_and(|known| known.is_unlike() && known.file().digest == file.digest);
-        let finished = self.journal.and_then(|journal| journal.finished(&file.digest));
-        if let Some(answer) = finished {
-            return Ok(Outcome::Answered { answer: answer.clone(), file, resumed: true, was_unlike });
-        }
-        if self.options.dry_run {
-            return Ok(Outcome::Planned);
-        }
-        let answer = self.embed(photo.source, &bytes)?;
-        if let Some(journal) = self.journal {
-            journal.append(&file.digest, &answer);
-        }
-        Ok(Outcome::Answered { answer, file, resumed: false, was_unlike })
-    }
-
-    /// Whether what is known of the photo still holds when the photo is as it was. That it is unlike the
-    /// person's others depends on those.
-    fn is_usable(&self, known: &Known<'_>, source: &str) -> bool {
-        let rejects = self.options.outliers.is_some_and(|check| check.reject);
-        let holds = !known.is_unlike() || rejects && !self.unsure_of.contains(person_of(source));
-        holds && !self.options.full
-    }
-
-    fn embed(&self, source: &str, bytes: &[u8]) -> Result<Answer, EnrolError> {
-        let answer = self.embedder.embed(bytes, &self.options.limits.photo);
-        let Ok(face) = &answer else { return Ok(answer) };
-        let values = face.embedding.values();
-        if values.len() != self.identity.dims {
-            let reason = format!("its embedding has {} numbers, not {}", values.len(), self.identity.dims);
-            return Err(GalleryError::InvalidRow { source_path: source.to_owned(), reason }.into());
-        }
-        if values.iter().all(|value| value.is_finite()) {
-            return Ok(answer);
-        }
-        let message = "the embedding of its face holds a number that is not finite".to_owned();
-        Ok(Err(EnrolRefusal { code: "broken_embedding".into(), message }))
-    }
 }
