@@ -12,6 +12,7 @@ help:
 	@echo "make run      build, learn known_people/, name the people on examples/"
 	@echo "make test     format, lints, tests, documentation: what CI runs"
 	@echo "make bench    time decode, detect, align, embed, search and the whole"
+	@echo "make compare  the same work by other libraries, side by side: WORK=search, search-open"
 	@echo "make build    build alone: $(RECOGNIZER)"
 
 build:
@@ -38,5 +39,4 @@ bench:
 	$(CARGO) bench --workspace --bench '*'
 
 compare:
-	@echo "The comparison with other libraries comes with the inference kernels; there is nothing to run yet." >&2
-	@exit 1
+	@benches/compare/run.sh "$(WORK)"
