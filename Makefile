@@ -14,6 +14,7 @@ help:
 	@echo "make bench    time decode, detect, align, embed, search and the whole"
 	@echo "make load     64 clients for SECONDS=120 while the gallery is published anew, then SIGTERM"
 	@echo "make fuzz     every fuzz target for SECONDS=600; takes nightly Rust and cargo-fuzz"
+	@echo "make compare  the same work by other libraries, side by side: WORK=search, search-open"
 	@echo "make build    build alone: $(RECOGNIZER)"
 
 build:
@@ -40,8 +41,7 @@ bench:
 	$(CARGO) bench --workspace --bench '*'
 
 compare:
-	@echo "The comparison with other libraries comes with the inference kernels; there is nothing to run yet." >&2
-	@exit 1
+	@benches/compare/run.sh "$(WORK)"
 
 # Everything is built anew with the flags of the fuzzer, in fuzz/target: that takes ten minutes once.
 FUZZ_TARGETS ?= photo_decode index_open manifest request

@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use crate::codes::{BLOCK_ROWS, Found, Line, Probe, Reach, TILE_PROBES, Tile};
+use crate::codes::{BLOCK_ROWS, Found, LINE_BYTES, Line, Probe, Reach, TILE_PROBES, Tile};
 use crate::portable;
 
 #[target_feature(enable = "avx512f")]
@@ -48,7 +48,12 @@ pub(crate) fn within([one, two]: [&[Line]; 2], tile: &Tile) -> [u32; TILE_PROBES
         sums[0][place] = _mm512_set1_epi32(*offset);
         sums[1][place] = sums[0][place];
     }
+    // The blocks after these two are asked for meanwhile: what reads a row for many probes is not fast enough for the
+    // CPU to see by itself where it is going.
+    let ahead = 2 * (one.len() + 2);
     for ((one, two), codes) in one.iter().zip(two).zip(&tile.codes) {
+        prefetch(one, ahead);
+        prefetch(two, ahead);
         let (one, two) = (load(one), load(two));
         for place in 0..TILE_PROBES {
             let code = _mm512_set1_epi32(codes[place]);
@@ -102,4 +107,12 @@ impl Bounds {
 fn load(line: &Line) -> __m512i {
     // SAFETY: a line is as long as the register, and the instruction takes it at any address.
     unsafe { _mm512_loadu_si512(line.as_ptr().cast()) }
+}
+
+/// Asks for the line so many lines further on.
+#[inline]
+fn prefetch(line: &Line, ahead: usize) {
+    let address = line.as_ptr().wrapping_add(ahead * LINE_BYTES).cast();
+    // SAFETY: a hint, which may name any address: nothing is read that could fault.
+    unsafe { _mm_prefetch::<_MM_HINT_T0>(address) }
 }

@@ -1,0 +1,22 @@
+#!/bin/sh
+# Compares with other libraries: `make compare WORK=…`. One JSON line each on standard output.
+set -eu
+cd "$(dirname "$0")/../.."
+
+case ${1-} in
+    search | search-open) ;;
+    inference | identify | accuracy | original)
+        echo "WORK=$1: there is no such comparison yet" >&2
+        exit 1
+        ;;
+    *)
+        echo "usage: make compare WORK=search|search-open" >&2
+        exit 2
+        ;;
+esac
+
+# The peers choose their fastest code themselves.
+unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE
+python=$(tests/peers/venv.sh "$PWD/benches/compare" compare-venv)
+"${CARGO:-cargo}" build --release --workspace --example compare_search >&2
+exec "$python" benches/compare/search.py "$1"
