@@ -76,7 +76,6 @@ fn what_a_client_gets_wrong_is_wrong_usage() {
 }
 
 #[test]
-#[ignore = "answered once the service has its calls"]
 fn a_person_is_enrolled_recognised_listed_and_removed() {
     let dir = tempfile::tempdir().unwrap();
     let people = dir.path().join("people");

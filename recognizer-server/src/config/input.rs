@@ -61,7 +61,7 @@ pub(crate) struct ServeInput {
     /// Largest message of the v1 API [default: 64]
     #[arg(long, env = "FACERECOG_MAX_REQUEST_MIB", value_name = "MIB")]
     pub(crate) max_request_mib: Option<u64>,
-    /// Connections at once [default: 1024]
+    /// Connections at once [default: 512]
     #[arg(long, env = "FACERECOG_MAX_CONNECTIONS", value_name = "N")]
     pub(crate) max_connections: Option<usize>,
     /// Calls at once on one connection [default: 256]

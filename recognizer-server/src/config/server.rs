@@ -23,6 +23,9 @@ const DEFAULT_METRICS_ADDRESS: &str = "127.0.0.1:9464";
 /// Photos that may wait for each thread.
 const WAITING_PER_THREAD: usize = 4;
 
+/// Half of the file descriptors that most systems give a process.
+const DEFAULT_CONNECTIONS: usize = 512;
+
 /// A folder of known photos rarely shows smaller faces, and no embedder is sure of them.
 const DEFAULT_ENROL_MIN_FACE: f32 = 80.0;
 
@@ -205,7 +208,7 @@ impl ServerConfig {
                 1,
             )?,
             max_request_mib: mebibytes("max_request_mib", values.max_request_mib.unwrap_or(64))?,
-            max_connections: at_least("max_connections", values.max_connections.unwrap_or(1024), 1)?,
+            max_connections: at_least("max_connections", values.max_connections.unwrap_or(DEFAULT_CONNECTIONS), 1)?,
             max_streams: at_least("max_streams", values.max_streams.unwrap_or(256), 1)?,
             grace_seconds: seconds("grace_seconds", values.grace_seconds.unwrap_or(10), 0)?,
             drain_delay_seconds: seconds("drain_delay_seconds", values.drain_delay_seconds.unwrap_or(0), 0)?,

@@ -33,7 +33,9 @@ impl Stages {
         for (stage, duration) in reached.into_iter().filter(|(_, duration)| !duration.is_zero()) {
             metrics.stage(stage, duration);
         }
-        metrics.recognized(faces, known);
+        if !detect.is_zero() {
+            metrics.recognized(faces, known);
+        }
         tracing::debug!(?waiting, ?decode, ?detect, ?embed, ?search, faces, known, "photo done");
     }
 }
