@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Output;
 
@@ -174,4 +175,37 @@ fn the_page_for_operators_has_every_setting() {
         assert!(page.contains(&format!("| `{key}` |")), "{key}");
         assert!(page.contains(&format!("`{variable}`")), "{variable}");
     }
+}
+
+/// The reasons that the server gives for refusals, as they are written in its source.
+fn reasons_in(folder: &Path, reasons: &mut BTreeSet<String>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            reasons_in(&path, reasons);
+            continue;
+        }
+        let source = std::fs::read_to_string(&path).unwrap();
+        let source = source.split("#[cfg(test)]").next().unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
+        for before in ["Code::", "busy(", "bad_request("] {
+            for rest in source.split(before).skip(1) {
+                let name =
+                    rest.trim_start_matches(|c: char| c.is_ascii_alphabetic()).trim_start_matches(',').trim_start();
+                let Some((reason, _)) = name.strip_prefix('"').and_then(|rest| rest.split_once('"')) else { continue };
+                if reason.chars().all(|c| c.is_ascii_lowercase() || c == '_') {
+                    reasons.insert(reason.to_owned());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_page_for_operators_has_every_reason_of_a_refusal() {
+    let page = std::fs::read_to_string(support::repository().join("docs/operators.md")).unwrap();
+    let mut reasons = BTreeSet::new();
+    reasons_in(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/grpc"), &mut reasons);
+    assert!(reasons.len() > 20, "{reasons:?}");
+    let missing: Vec<&String> = reasons.iter().filter(|reason| !page.contains(&format!("`{reason}`"))).collect();
+    assert!(missing.is_empty(), "{missing:?}");
 }

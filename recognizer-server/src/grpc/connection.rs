@@ -228,13 +228,17 @@ impl AsyncWrite for Connection {
             this.phase = Phase::Closing(Box::pin(tokio::time::sleep(LINGER)));
         }
         let Phase::Closing(timer) = &mut this.phase else { return Poll::Ready(Ok(())) };
+        // First: a client that never stops sending would leave the timer no turn.
+        if timer.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Ok(()));
+        }
         let mut unread = [0; 4096];
         loop {
             let mut buf = ReadBuf::new(&mut unread);
             match Pin::new(this.transport.tcp()).poll_read(cx, &mut buf) {
                 Poll::Ready(Ok(())) if !buf.filled().is_empty() => {}
                 Poll::Ready(_) => return Poll::Ready(Ok(())),
-                Poll::Pending => return timer.as_mut().poll(cx).map(Ok),
+                Poll::Pending => return Poll::Pending,
             }
         }
     }

@@ -101,6 +101,9 @@ async fn run(recognizer: Recognizer, config: ServerConfig, log: LogHandle, rerea
     let listener = listen(&config.address).await?;
     let local_address = listener.local_addr().map_err(ServeError::Start)?;
     let guard = ChangeGuard::new(&config, local_address.ip())?;
+    if config.token_file.is_some() && tls.is_none() && !local_address.ip().is_loopback() {
+        tracing::warn!("the token travels without encryption; set tls_certificate and tls_key");
+    }
 
     let recognizer = Arc::new(recognizer);
     let metrics = Metrics::new(&config.pack);
@@ -185,6 +188,8 @@ async fn run(recognizer: Recognizer, config: ServerConfig, log: LogHandle, rerea
     reindexer.stop();
     announced.abort();
     following.abort();
+    // Ended, so that it does not say SERVING once more.
+    let _ = following.await;
     draining.begin();
     health::stop(&reporter).await;
     let config = &reload.config;
