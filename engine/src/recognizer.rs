@@ -1,10 +1,12 @@
 //! Decode, detect, align, embed and match behind one type.
 
+use std::time::{Duration, Instant};
+
 use rayon::prelude::*;
 
 use crate::detect::{DetectOptions, Detector, Face};
 use crate::embed::{Embedder, Embedding, distance, similarity};
-use crate::gallery::{EnrolRefusal, EnrolledFace, EnrolmentEmbedder, Gallery, GalleryError};
+use crate::gallery::{EnrolRefusal, EnrolledFace, EnrolmentEmbedder, Gallery, GalleryError, Hit};
 use crate::model::{ModelError, Pack};
 use crate::photo::{Limits, Photo};
 
@@ -36,8 +38,14 @@ impl Recognizer {
 
     /// Every face of a photo, largest first.
     pub fn detect(&self, photo: &Photo) -> Result<Vec<Face>, ModelError> {
-        let min_score = self.options.min_score.unwrap_or(self.pack.entry().detector.min_score);
-        self.detector.detect(photo, min_score, &self.options)
+        self.detect_from(photo, 0.0)
+    }
+
+    /// Every face of at least `min_face` pixels, and of the recognizer's own least size.
+    fn detect_from(&self, photo: &Photo, min_face: f32) -> Result<Vec<Face>, ModelError> {
+        let options = DetectOptions { min_face: self.options.min_face.max(min_face), ..self.options.clone() };
+        let min_score = options.min_score.unwrap_or(self.pack.entry().detector.min_score);
+        self.detector.detect(photo, min_score, &options)
     }
 
     /// The embedding of one face of a photo.
@@ -59,26 +67,58 @@ impl Recognizer {
 
     /// Every face of a photo with its embedding, largest first.
     pub fn embed_faces(&self, photo: &Photo) -> Result<Vec<(Face, Embedding)>, ModelError> {
-        self.detect(photo)?
-            .into_par_iter()
-            .map(|face| self.embed(photo, &face).map(|embedding| (face, embedding)))
-            .collect()
+        self.embed_all(photo, self.detect(photo)?)
+    }
+
+    fn embed_all(&self, photo: &Photo, faces: Vec<Face>) -> Result<Vec<(Face, Embedding)>, ModelError> {
+        faces.into_par_iter().map(|face| self.embed(photo, &face).map(|embedding| (face, embedding))).collect()
     }
 
     /// Every face of a photo, largest first, with the known person it is, if any.
     pub fn identify(&self, photo: &Photo, gallery: &Gallery) -> Result<Vec<IdentifiedFace>, IdentifyError> {
-        let identify = |(face, embedding): (Face, Embedding)| {
-            Ok(IdentifiedFace { face, best: self.best_match(&embedding, gallery)? })
+        let recognition = self.recognize(photo, gallery, &RecognizeOptions::default())?;
+        Ok(recognition.faces.into_iter().map(IdentifiedFace::from).collect())
+    }
+
+    /// Every face of a photo, largest first, with the known people it is like, as `options` say.
+    pub fn recognize(
+        &self,
+        photo: &Photo,
+        gallery: &Gallery,
+        options: &RecognizeOptions,
+    ) -> Result<Recognition, IdentifyError> {
+        let mut lap = Lap::start();
+        let faces = self.detect_from(photo, options.min_face)?;
+        let detect = lap.end();
+        let embedded = self.embed_all(photo, faces)?;
+        let embed = lap.end();
+        let recognize = |(face, embedding): (Face, Embedding)| {
+            let matches = self.matches(&embedding, gallery, options)?;
+            Ok(RecognizedFace { quality: self.quality(&face), face, embedding, matches })
         };
-        self.embed_faces(photo)?.into_iter().map(identify).collect()
+        let faces = embedded.into_iter().map(recognize).collect::<Result<_, GalleryError>>()?;
+        Ok(Recognition { faces, detect, embed, search: lap.end() })
     }
 
     /// The known photo nearest to an embedding, when it is within the pack's threshold.
     pub fn best_match(&self, embedding: &Embedding, gallery: &Gallery) -> Result<Option<Match>, GalleryError> {
+        Ok(self.matches(embedding, gallery, &RecognizeOptions::default())?.into_iter().next())
+    }
+
+    /// The known people nearest to an embedding that are near enough, nearest first, each once.
+    fn matches(
+        &self,
+        embedding: &Embedding,
+        gallery: &Gallery,
+        options: &RecognizeOptions,
+    ) -> Result<Vec<Match>, GalleryError> {
         let decision = self.pack.decision();
-        let nearest = gallery.search(embedding.values(), 1)?;
-        let within = nearest.first().filter(|hit| decision.same(hit.distance));
-        Ok(within.map(|hit| {
+        let near_enough = |hit: &Hit| match options.min_similarity {
+            Some(least) => hit.similarity >= least,
+            None => decision.same(hit.distance),
+        };
+        let nearest = gallery.best_per_person(embedding.values(), options.top_k)?;
+        let matched = |hit: Hit| {
             let row = gallery.row(hit.row);
             Match {
                 image_name: row.image_name.to_owned(),
@@ -87,7 +127,8 @@ impl Recognizer {
                 distance: hit.distance,
                 probability: decision.probability.probability(hit.distance),
             }
-        }))
+        };
+        Ok(nearest.into_iter().take_while(near_enough).map(matched).collect())
     }
 
     /// How well a face can be recognised, 0…1: the detector's score, less for a face of fewer pixels
@@ -127,6 +168,72 @@ impl EnrolmentEmbedder for Recognizer {
             quality: self.quality(face),
             faces_seen: faces.len() as u32,
         })
+    }
+}
+
+/// What to look for on a photo, and what to answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RecognizeOptions {
+    /// Known people named for each face, at most.
+    pub top_k: usize,
+    /// Faces smaller than this are left out, in pixels of the longer side. The recognizer's own
+    /// [`DetectOptions::min_face`] holds besides.
+    pub min_face: f32,
+    /// Least similarity of a match; `None` for the pack's threshold.
+    pub min_similarity: Option<f32>,
+}
+
+impl Default for RecognizeOptions {
+    /// One person a face, of any size that the recognizer finds, within the pack's threshold.
+    fn default() -> Self {
+        Self { top_k: 1, min_face: 0.0, min_similarity: None }
+    }
+}
+
+/// Who is on a photo, and how long it took to tell.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recognition {
+    /// Every face, largest first.
+    pub faces: Vec<RecognizedFace>,
+    /// Time taken to find the faces.
+    pub detect: Duration,
+    /// Time taken to align and embed them.
+    pub embed: Duration,
+    /// Time taken to search the gallery for them.
+    pub search: Duration,
+}
+
+/// A face, its embedding, and the known people it is like.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RecognizedFace {
+    /// Where it is.
+    pub face: Face,
+    /// How well it can be recognised, 0…1, see [`Recognizer::quality`].
+    pub quality: f32,
+    /// Its embedding.
+    pub embedding: Embedding,
+    /// The nearest photo of each known person that is near enough, nearest first.
+    pub matches: Vec<Match>,
+}
+
+impl From<RecognizedFace> for IdentifiedFace {
+    fn from(recognized: RecognizedFace) -> Self {
+        Self { face: recognized.face, best: recognized.matches.into_iter().next() }
+    }
+}
+
+/// Measures one stage after the other.
+struct Lap(Instant);
+
+impl Lap {
+    fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    /// Time since the last stage ended.
+    fn end(&mut self) -> Duration {
+        let now = Instant::now();
+        now - std::mem::replace(&mut self.0, now)
     }
 }
 

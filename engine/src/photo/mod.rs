@@ -34,6 +34,7 @@ mod source;
 pub use error::{PhotoError, PhotoErrorKind};
 pub use limits::Limits;
 
+use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
@@ -58,8 +59,7 @@ impl Photo {
     /// folder is refused without waiting on it.
     pub fn open(path: impl AsRef<Path>, limits: &Limits) -> Result<Self, PhotoError> {
         let path = path.as_ref();
-        let photo = source::read(path, limits).and_then(|bytes| decode(&bytes, limits));
-        photo.map_err(|kind| PhotoError::from(kind).at(path))
+        Self::decode(&read(path, limits)?, limits).map_err(|error| error.at(path))
     }
 
     /// Decodes a file held in memory; the format is told from the content.
@@ -102,6 +102,25 @@ impl std::fmt::Debug for Photo {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Photo({}×{})", self.width, self.height)
     }
+}
+
+/// The bytes of the regular file at `path`, not decoded.
+///
+/// # Errors
+/// As [`Photo::open`], without those that decoding finds.
+pub fn read(path: impl AsRef<Path>, limits: &Limits) -> Result<Vec<u8>, PhotoError> {
+    let path = path.as_ref();
+    source::read(path, limits).map_err(|kind| PhotoError::from(kind).at(path))
+}
+
+/// The bytes of a file that is open for reading, not decoded: for callers that decide by the open
+/// file, not by its path, whether it may be read.
+///
+/// # Errors
+/// [`NotAFile`](PhotoErrorKind::NotAFile), [`Empty`](PhotoErrorKind::Empty),
+/// [`FileTooLarge`](PhotoErrorKind::FileTooLarge) or [`Io`](PhotoErrorKind::Io), without a path.
+pub fn read_file(file: &File, limits: &Limits) -> Result<Vec<u8>, PhotoError> {
+    source::read_file(file, limits).map_err(PhotoError::from)
 }
 
 fn decode(bytes: &[u8], limits: &Limits) -> Result<Photo, PhotoErrorKind> {

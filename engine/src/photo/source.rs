@@ -1,5 +1,6 @@
 //! Reading a photo's file without trusting what the path leads to.
 
+use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -21,6 +22,19 @@ pub(super) fn read(path: &Path, limits: &Limits) -> Result<Vec<u8>, PhotoErrorKi
         OpenError::NotAFile => PhotoErrorKind::NotAFile,
         OpenError::Io(error) => why_not(error),
     })?;
+    read_to_end(&file, &metadata, limits)
+}
+
+/// The content of a file that is open for reading, from where it stands.
+pub(super) fn read_file(file: &File, limits: &Limits) -> Result<Vec<u8>, PhotoErrorKind> {
+    let metadata = file.metadata().map_err(PhotoErrorKind::Io)?;
+    if !metadata.is_file() {
+        return Err(PhotoErrorKind::NotAFile);
+    }
+    read_to_end(file, &metadata, limits)
+}
+
+fn read_to_end(file: &File, metadata: &Metadata, limits: &Limits) -> Result<Vec<u8>, PhotoErrorKind> {
     if metadata.len() > 0 {
         limits.check_file(metadata.len())?;
     }
@@ -43,7 +57,6 @@ fn why_not(error: io::Error) -> PhotoErrorKind {
 
 #[cfg(test)]
 mod tests {
-    use std::fs::File;
     use std::os::unix::fs::{PermissionsExt, symlink};
     use std::os::unix::net::UnixListener;
     use std::path::PathBuf;
