@@ -1,25 +1,21 @@
 //! `facerecog.Identify`.
 
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
-use facerecog_engine::gallery::Gallery;
-use facerecog_engine::recognizer::{IdentifiedFace, Recognizer};
+use facerecog_engine::recognizer::{IdentifiedFace, RecognizeOptions, Recognizer};
 use tonic::metadata::MetadataValue;
-use tonic::{Code, Request, Response, Status};
+use tonic::{Request, Response, Status};
 
+use super::call::{Call, within};
 use super::contract::identify_server::Identify;
 use super::contract::{IdentifyRequest, IdentifyResponse};
 use super::jobs::Jobs;
-use super::live_gallery::{GalleryState, LiveGallery};
-use super::photo_access::PhotoAccess;
+use super::live_gallery::LiveGallery;
+use super::photo_access::{PhotoAccess, PhotoSource};
+use super::recognition::RecognitionJob;
 use super::response::TrailingMetadata;
-use super::status::{identify_status, status};
+use super::status::known_people;
 use crate::best_match::{NOT_FOUND, best_match};
-
-/// Longest time a request may take, waiting included.
-const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Trailing metadata that says why an answer is `not_found`, when it is not that nobody is known.
 const REASON: &str = "facerecog-reason";
@@ -36,26 +32,28 @@ pub(super) struct IdentifyService {
 #[tonic::async_trait]
 impl Identify for IdentifyService {
     async fn identify(&self, request: Request<IdentifyRequest>) -> Result<Response<IdentifyResponse>, Status> {
+        let call = Call::of(&request);
         let path = request.into_inner().image_path;
         if path.is_empty() {
             return Ok(answer(NOT_FOUND));
         }
-        tokio::time::timeout(DEADLINE, self.answer(path))
-            .await
-            .unwrap_or_else(|_| Err(Status::deadline_exceeded(format!("no answer within {} s", DEADLINE.as_secs()))))
+        within(call.deadline(), self.answer(path, &call)).await
     }
 }
 
 impl IdentifyService {
-    async fn answer(&self, path: String) -> Result<Response<IdentifyResponse>, Status> {
-        let place = self.jobs.place()?;
-        let gallery = match self.live.started().await {
-            GalleryState::Ready(gallery) => gallery,
-            GalleryState::Missing(reason) => return Err(status(Code::FailedPrecondition, &reason)),
-            GalleryState::Starting => return Err(Status::unavailable("the known people are being learned")),
+    async fn answer(&self, path: String, call: &Call) -> Result<Response<IdentifyResponse>, Status> {
+        let place = self.jobs.place(call.deadline())?;
+        let job = RecognitionJob {
+            recognizer: Arc::clone(&self.recognizer),
+            photos: self.photos.clone(),
+            jobs: self.jobs.clone(),
+            gallery: known_people(self.live.started().await)?,
+            source: PhotoSource::Path(path.into()),
+            options: RecognizeOptions::default(),
         };
-        let service = self.clone();
-        let faces = place.run(move || service.faces(path.into(), &gallery)).await??;
+        let recognized = place.run(call.deadline(), |caller| job.run(caller)).await?;
+        let faces: Vec<_> = recognized.faces.into_iter().map(IdentifiedFace::from).collect();
         Ok(match best_match(&faces) {
             Some(best) => answer(&best.image_name),
             None if faces.is_empty() => {
@@ -65,11 +63,6 @@ impl IdentifyService {
             }
             None => answer(NOT_FOUND),
         })
-    }
-
-    fn faces(&self, path: PathBuf, gallery: &Gallery) -> Result<Vec<IdentifiedFace>, Status> {
-        let photo = self.photos.open(&path)?;
-        self.recognizer.identify(&photo, gallery).map_err(|error| identify_status(&error))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The gRPC server: the original contract, our own API (`v1/`), health, reflection, and a gallery that follows its folder.
 
+mod call;
 mod health;
 mod health_check;
 mod identify;
@@ -7,8 +8,12 @@ mod jobs;
 mod known_folder;
 mod live_gallery;
 mod photo_access;
+mod photo_roots;
+mod recognition;
 mod response;
 mod server;
+mod service_time;
+mod stages;
 mod status;
 mod v1;
 mod watcher;

@@ -6,6 +6,8 @@ use tonic::body::Body;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::{Code, Status};
 
+use super::status::message_too_large;
+
 /// Extension of a successful response: metadata that follows the message.
 #[derive(Debug, Clone)]
 pub(super) struct TrailingMetadata(pub(super) &'static str, pub(super) MetadataValue<Ascii>);
@@ -14,10 +16,8 @@ pub(super) struct TrailingMetadata(pub(super) &'static str, pub(super) MetadataV
 /// message that is too large with RESOURCE_EXHAUSTED, as every other implementation of gRPC does.
 pub(super) fn finish(mut response: http::Response<Body>) -> http::Response<Body> {
     // Only the decoder's size limit answers OUT_OF_RANGE here.
-    if let Some(code) = response.headers_mut().get_mut(Status::GRPC_STATUS)
-        && *code == HeaderValue::from(Code::OutOfRange as i32)
-    {
-        *code = HeaderValue::from(Code::ResourceExhausted as i32);
+    if response.headers().get(Status::GRPC_STATUS) == Some(&HeaderValue::from(Code::OutOfRange as i32)) {
+        return message_too_large().into_http();
     }
     let Some(TrailingMetadata(name, value)) = response.extensions_mut().remove() else { return response };
     let Ok(value) = HeaderValue::from_bytes(value.as_encoded_bytes()) else { return response };

@@ -14,8 +14,9 @@ use tokio::sync::oneshot;
 use tonic::codec::CompressionEncoding;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
-use tower::util::MapResponseLayer;
+use tower::util::{MapRequestLayer, MapResponseLayer};
 
+use super::call::Reception;
 use super::contract::FILE_DESCRIPTOR_SET;
 use super::contract::health_check_server::HealthCheckServer;
 use super::contract::identify_server::IdentifyServer;
@@ -24,14 +25,25 @@ use super::health_check::HealthCheckService;
 use super::identify::IdentifyService;
 use super::jobs::Jobs;
 use super::live_gallery::{GalleryState, LiveGallery};
-use super::photo_access::{PhotoAccess, PhotoRoots};
+use super::photo_access::PhotoAccess;
+use super::photo_roots::PhotoRoots;
 use super::response;
+use super::stages::StageLog;
 use super::v1::RecognizerService;
-use super::v1::proto::recognizer_server::RecognizerServer;
 use super::watcher::Watcher;
 
 /// Every address of the host, at the port that the original's callers know.
 pub(crate) const DEFAULT_ADDRESS: &str = "[::]:50051";
+
+/// Longest time a call, or a photo of a stream, may take, waiting included.
+const REQUEST_LIMIT: Duration = Duration::from_secs(30);
+
+/// Most memory for messages that are being received, wait or are worked on.
+const MESSAGE_MEMORY: usize = 512 << 20;
+
+/// How often a silent client is asked whether it is still there: one that lost its network would keep
+/// a stream open for ever.
+const KEEPALIVE: Duration = Duration::from_secs(60);
 
 /// How long the calls under way may take to finish when the server stops.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -101,7 +113,9 @@ async fn run(recognizer: Recognizer, options: ServerOptions) -> Result<(), Serve
     let (reporter, health_service) = tonic_health::server::health_reporter();
     let following = tokio::spawn(health::follow(reporter.clone(), live.clone()));
     let photos = PhotoAccess { roots, limits };
-    let jobs = Jobs::new();
+    let width = rayon::current_num_threads();
+    let jobs = Jobs::new(width, Jobs::default_queue_length(width), Arc::new(StageLog));
+    let reception = Reception::new(REQUEST_LIMIT, MESSAGE_MEMORY);
     let v1 = RecognizerService {
         engine: Arc::clone(&recognizer),
         live: live.clone(),
@@ -112,10 +126,12 @@ async fn run(recognizer: Recognizer, options: ServerOptions) -> Result<(), Serve
     let (stop, stopped) = oneshot::channel::<()>();
     let mut server = tokio::spawn(
         Server::builder()
+            .http2_keepalive_interval(Some(KEEPALIVE))
             .layer(MapResponseLayer::new(response::finish))
+            .layer(MapRequestLayer::new(move |request| reception.receive(request)))
             .add_service(IdentifyServer::new(service).accept_compressed(CompressionEncoding::Gzip))
             .add_service(HealthCheckServer::new(HealthCheckService).accept_compressed(CompressionEncoding::Gzip))
-            .add_service(RecognizerServer::new(v1).accept_compressed(CompressionEncoding::Gzip))
+            .add_service(v1.into_server())
             .add_service(health_service)
             .add_service(reflection().build_v1().map_err(descriptor_error)?)
             .add_service(reflection().build_v1alpha().map_err(descriptor_error)?)

@@ -1,12 +1,26 @@
-//! Which gRPC status an error of the engine becomes.
+//! Which gRPC status an error becomes, and what it says to programs.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use facerecog_engine::gallery::Gallery;
 use facerecog_engine::photo::{PhotoError, PhotoErrorKind};
 use facerecog_engine::recognizer::IdentifyError;
 use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
 
-/// Longest message sent, in characters: messages travel in headers, and a client refuses headers of
-/// more than 8 KiB. Percent-encoding may triple a message.
-const LONGEST_MESSAGE: usize = 2000;
+use super::live_gallery::GalleryState;
+
+/// Whose reasons those in `google.rpc.ErrorInfo` are.
+const DOMAIN: &str = "facerecog";
+
+/// Longest message sent, in bytes: messages travel in headers, once percent-encoded and once in
+/// the details, which makes up to four times as much, and a client refuses headers of more than 8 KiB.
+const LONGEST_MESSAGE: usize = 1500;
+
+/// When a caller may try again while the known people are being learned.
+const WHILE_STARTING: Duration = Duration::from_secs(1);
 
 /// A status whose message names the photo and the reason.
 pub(super) fn photo_status(error: &PhotoError) -> Status {
@@ -16,24 +30,70 @@ pub(super) fn photo_status(error: &PhotoError) -> Status {
         PhotoErrorKind::Io(_) => Code::Internal,
         _ => Code::InvalidArgument,
     };
-    status(code, &error.to_string())
+    refusal(code, error.kind.code(), &error.to_string())
 }
 
 /// INTERNAL: neither networks nor gallery depend on what the caller asked.
 pub(super) fn identify_status(error: &IdentifyError) -> Status {
-    status(Code::Internal, &error.to_string())
+    refusal(Code::Internal, "internal", &error.to_string())
 }
 
-/// A status with a message that fits into a header.
-pub(super) fn status(code: Code, message: &str) -> Status {
-    let total = message.chars().count();
-    if total <= LONGEST_MESSAGE {
-        return Status::new(code, message);
+/// The gallery to answer from.
+pub(super) fn known_people(state: GalleryState) -> Result<Arc<Gallery>, Status> {
+    match state {
+        GalleryState::Ready(gallery) => Ok(gallery),
+        GalleryState::Missing(reason) => Err(refusal(Code::FailedPrecondition, "no_gallery", &reason)),
+        GalleryState::Starting => Err(busy("starting", "the known people are being learned", WHILE_STARTING)),
     }
-    // The path stands first, the reason last: both ends matter.
-    let head: String = message.chars().take(LONGEST_MESSAGE / 2).collect();
-    let tail: String = message.chars().skip(total - LONGEST_MESSAGE / 2).collect();
-    Status::new(code, format!("{head}…{tail}"))
+}
+
+/// INVALID_ARGUMENT: the request makes no sense, whatever the photo.
+pub(super) fn bad_request(reason: &str, message: &str) -> Status {
+    refusal(Code::InvalidArgument, reason, message)
+}
+
+/// RESOURCE_EXHAUSTED: the message is over the limit.
+pub(super) fn message_too_large() -> Status {
+    let message = "the message is over the limit; send a smaller photo, or the path of one";
+    refusal(Code::ResourceExhausted, "message_too_large", message)
+}
+
+/// `status`, of the photo that is the `which` of a request.
+pub(super) fn of_photo(which: &str, status: &Status) -> Status {
+    refusal(status.code(), &reason_of(status), &format!("{which} photo: {}", status.message()))
+}
+
+/// DEADLINE_EXCEEDED.
+pub(super) fn deadline_exceeded() -> Status {
+    refusal(Code::DeadlineExceeded, "deadline_exceeded", "no answer could be given in time")
+}
+
+/// UNAVAILABLE, and after which time to try again.
+pub(super) fn busy(reason: &str, message: &str, retry_after: Duration) -> Status {
+    let mut details = ErrorDetails::with_retry_info(Some(retry_after));
+    details.set_error_info(reason, DOMAIN, HashMap::new());
+    Status::with_error_details(Code::Unavailable, message, details)
+}
+
+/// A status with a `reason` for programs and a message that fits into a header.
+pub(super) fn refusal(code: Code, reason: &str, message: &str) -> Status {
+    let details = ErrorDetails::with_error_info(reason, DOMAIN, HashMap::new());
+    Status::with_error_details(code, shortened(message), details)
+}
+
+/// The reason that a status carries for programs; empty when it carries none.
+pub(super) fn reason_of(status: &Status) -> String {
+    status.get_details_error_info().map(|info| info.reason).unwrap_or_default()
+}
+
+/// `message`, without its middle when it is long: the path stands first, the reason last.
+fn shortened(message: &str) -> String {
+    if message.len() <= LONGEST_MESSAGE {
+        return message.to_owned();
+    }
+    let head = message.floor_char_boundary(LONGEST_MESSAGE / 2);
+    let tail = message.ceil_char_boundary(message.len() - LONGEST_MESSAGE / 2);
+    format!("{}…{}", &message[..head], &message[tail..])
 }
 
 #[cfg(test)]
@@ -41,18 +101,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_kind_decides_the_code_and_the_path_is_named() {
+    fn the_kind_decides_code_and_reason_and_the_path_is_named() {
         let cases = [
-            (PhotoErrorKind::NotFound, Code::NotFound),
-            (PhotoErrorKind::NotAFile, Code::InvalidArgument),
-            (PhotoErrorKind::Empty, Code::InvalidArgument),
-            (PhotoErrorKind::UnknownFormat, Code::InvalidArgument),
-            (PhotoErrorKind::BadPath("holds a NUL byte".into()), Code::InvalidArgument),
-            (PhotoErrorKind::PermissionDenied, Code::PermissionDenied),
+            (PhotoErrorKind::NotFound, Code::NotFound, "not_found"),
+            (PhotoErrorKind::NotAFile, Code::InvalidArgument, "not_a_file"),
+            (PhotoErrorKind::Empty, Code::InvalidArgument, "empty_file"),
+            (PhotoErrorKind::UnknownFormat, Code::InvalidArgument, "unknown_format"),
+            (PhotoErrorKind::BadPath("holds a NUL byte".into()), Code::InvalidArgument, "bad_path"),
+            (PhotoErrorKind::PermissionDenied, Code::PermissionDenied, "permission_denied"),
         ];
-        for (kind, code) in cases {
+        for (kind, code, reason) in cases {
             let status = photo_status(&PhotoError::from(kind).at("/photos/a.jpg"));
-            assert_eq!(status.code(), code);
+            assert_eq!((status.code(), reason_of(&status).as_str()), (code, reason));
+            assert_eq!(status.get_details_error_info().unwrap().domain, DOMAIN);
             assert!(status.message().contains("/photos/a.jpg"), "{}", status.message());
         }
     }
@@ -60,7 +121,9 @@ mod tests {
     #[test]
     fn a_long_path_is_shortened_but_its_reason_stays() {
         let status = photo_status(&PhotoError::from(PhotoErrorKind::NotFound).at("ü".repeat(100_000)));
-        assert!(status.message().chars().count() <= LONGEST_MESSAGE + 1);
+        assert!(status.message().len() <= LONGEST_MESSAGE + "…".len());
         assert!(status.message().ends_with("no such file"));
+        let headers = status.into_http::<()>().headers().iter().map(|(_, value)| value.len()).sum::<usize>();
+        assert!(headers < 8 << 10, "{headers} bytes of headers");
     }
 }

@@ -4,9 +4,30 @@ use tonic::{Request, Response, Status};
 
 use super::RecognizerService;
 use super::proto::{GetInfoRequest, GetInfoResponse};
+use crate::grpc::live_gallery::GalleryState;
 
 impl RecognizerService {
     pub(super) async fn info(&self, _request: Request<GetInfoRequest>) -> Result<Response<GetInfoResponse>, Status> {
-        Err(Status::unimplemented("GetInfo"))
+        let pack = self.engine.pack();
+        let identity = pack.embedder_identity();
+        let stats = self.jobs.stats();
+        let mut info = GetInfoResponse {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pack: pack.name().to_owned(),
+            embedder: identity.digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+            dimensions: identity.dims as u32,
+            threshold: pack.decision().threshold,
+            threads: stats.width as u32,
+            queue_length: stats.queue_length as u32,
+            max_photo_bytes: self.photos.limits.max_file_bytes,
+            ..GetInfoResponse::default()
+        };
+        if let GalleryState::Ready(gallery) = self.live.state() {
+            info.ready = true;
+            info.generation = gallery.generation();
+            info.embeddings = gallery.rows() as u64;
+            info.people = gallery.people().len() as u64;
+        }
+        Ok(Response::new(info))
     }
 }

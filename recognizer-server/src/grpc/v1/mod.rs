@@ -1,8 +1,10 @@
 //! `facerecog.v1.Recognizer`: one file a call.
 
+mod answer;
 mod enroll;
 mod get_info;
 mod list_people;
+mod question;
 mod recognize;
 mod recognize_stream;
 mod reindex;
@@ -19,7 +21,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::jobs::Jobs;
 use super::live_gallery::LiveGallery;
 use super::photo_access::PhotoAccess;
-use proto::recognizer_server::Recognizer;
+use proto::recognizer_server::{Recognizer, RecognizerServer};
 
 /// Code generated from `proto/facerecog/v1/recognizer.proto`.
 pub(crate) mod proto {
@@ -27,6 +29,9 @@ pub(crate) mod proto {
 
     tonic::include_proto!("facerecog.v1");
 }
+
+/// Largest message of a request, which a photo's content fits into, and of an answer.
+const MESSAGE_LIMIT: usize = 64 << 20;
 
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
@@ -37,6 +42,14 @@ pub(super) struct RecognizerService {
     pub(super) live: LiveGallery,
     pub(super) jobs: Jobs,
     pub(super) photos: PhotoAccess,
+}
+
+impl RecognizerService {
+    /// The service as the server takes it. Messages come uncompressed: photos do not become smaller, and
+    /// 64 MiB of anything else would be inflated on the network's threads.
+    pub(super) fn into_server(self) -> RecognizerServer<Self> {
+        RecognizerServer::new(self).max_decoding_message_size(MESSAGE_LIMIT).max_encoding_message_size(MESSAGE_LIMIT)
+    }
 }
 
 #[tonic::async_trait]

@@ -1,15 +1,53 @@
 //! `Recognize`: the faces of one photo and who they are like.
 
+use std::sync::Arc;
+use std::time::Instant;
+
 use tonic::{Request, Response, Status};
 
-use super::RecognizerService;
 use super::proto::{RecognizeRequest, RecognizeResponse};
+use super::question::Question;
+use super::{RecognizerService, answer};
+use crate::grpc::call::{Call, within};
+use crate::grpc::jobs::{Caller, Place};
+use crate::grpc::recognition::RecognitionJob;
+use crate::grpc::status::known_people;
 
 impl RecognizerService {
     pub(super) async fn recognize_photo(
         &self,
-        _request: Request<RecognizeRequest>,
+        request: Request<RecognizeRequest>,
     ) -> Result<Response<RecognizeResponse>, Status> {
-        Err(Status::unimplemented("Recognize"))
+        let call = Call::of(&request);
+        let request = request.into_inner();
+        let question = Question::new(request.photo, request.options)?;
+        let deadline = call.deadline();
+        let place = self.jobs.place(deadline)?;
+        within(deadline, self.answer(question, place, deadline, call)).await.map(Response::new)
+    }
+
+    /// Answers one question; the memory that its message takes is `held` until the work is done.
+    pub(super) async fn answer(
+        &self,
+        question: Question,
+        place: Place,
+        deadline: Instant,
+        held: impl Send + 'static,
+    ) -> Result<RecognizeResponse, Status> {
+        let job = RecognitionJob {
+            recognizer: Arc::clone(&self.engine),
+            photos: self.photos.clone(),
+            jobs: self.jobs.clone(),
+            gallery: known_people(self.live.started().await)?,
+            source: question.source,
+            options: question.options,
+        };
+        let work = move |caller: &Caller<'_>| {
+            let recognized = job.run(caller);
+            drop(held);
+            recognized
+        };
+        let recognized = place.run(deadline, work).await?;
+        Ok(answer::recognize_response(recognized, question.include_embeddings))
     }
 }

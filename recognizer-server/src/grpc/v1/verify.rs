@@ -1,15 +1,78 @@
 //! `Verify`: whether two photos show the same person.
 
+use facerecog_engine::detect::Face;
+use facerecog_engine::embed::Embedding;
+use facerecog_engine::model::ModelError;
 use tonic::{Request, Response, Status};
 
-use super::RecognizerService;
 use super::proto::{VerifyRequest, VerifyResponse};
+use super::question::photo_source;
+use super::{RecognizerService, answer};
+use crate::grpc::call::{Call, within};
+use crate::grpc::jobs::Caller;
+use crate::grpc::photo_access::PhotoSource;
+use crate::grpc::stages::{Stages, timed};
+use crate::grpc::status::{identify_status, of_photo};
 
 impl RecognizerService {
     pub(super) async fn verify_photos(
         &self,
-        _request: Request<VerifyRequest>,
+        request: Request<VerifyRequest>,
     ) -> Result<Response<VerifyResponse>, Status> {
-        Err(Status::unimplemented("Verify"))
+        let call = Call::of(&request);
+        let request = request.into_inner();
+        let first = photo_source(request.first).map_err(|status| of_photo("first", &status))?;
+        let second = photo_source(request.second).map_err(|status| of_photo("second", &status))?;
+        let deadline = call.deadline();
+        let place = self.jobs.place(deadline)?;
+        let service = self.clone();
+        let work = move |caller: &Caller<'_>| {
+            let mut stages = Stages::default();
+            let compared = service.compare(first, second, caller, &mut stages);
+            service.jobs.photo_done(&stages);
+            drop(call);
+            compared
+        };
+        within(deadline, place.run(deadline, work)).await.map(Response::new)
+    }
+
+    fn compare(
+        &self,
+        first: PhotoSource,
+        second: PhotoSource,
+        caller: &Caller<'_>,
+        stages: &mut Stages,
+    ) -> Result<VerifyResponse, Status> {
+        stages.waiting = caller.waited;
+        let first = self.largest_face(first, stages).map_err(|status| of_photo("first", &status))?;
+        caller.still_waits()?;
+        let second = self.largest_face(second, stages).map_err(|status| of_photo("second", &status))?;
+        let shown = |found: &Option<(Face, Embedding)>| {
+            found.as_ref().map(|(face, _)| answer::face(face, self.engine.quality(face)))
+        };
+        let mut response = VerifyResponse {
+            threshold: self.engine.pack().decision().threshold,
+            first: shown(&first),
+            second: shown(&second),
+            ..VerifyResponse::default()
+        };
+        if let (Some((_, first)), Some((_, second))) = (&first, &second) {
+            let comparison = self.engine.compare(first, second);
+            response.same = comparison.same;
+            response.similarity = comparison.similarity;
+            response.distance = comparison.distance;
+            response.probability = comparison.probability;
+        }
+        Ok(response)
+    }
+
+    fn largest_face(&self, source: PhotoSource, stages: &mut Stages) -> Result<Option<(Face, Embedding)>, Status> {
+        let network_failed = |error: ModelError| identify_status(&error.into());
+        let photo = timed(&mut stages.decode, || self.photos.load(&source))?;
+        let faces = timed(&mut stages.detect, || self.engine.detect(&photo));
+        let Some(face) = faces.map_err(network_failed)?.into_iter().next() else { return Ok(None) };
+        stages.faces += 1;
+        let embedding = timed(&mut stages.embed, || self.engine.embed(&photo, &face));
+        Ok(Some((face, embedding.map_err(network_failed)?)))
     }
 }
