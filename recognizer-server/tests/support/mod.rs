@@ -3,6 +3,7 @@
 
 #[path = "../../../engine/tests/support/peers.rs"]
 pub(crate) mod peers;
+pub(crate) mod server;
 #[path = "../../../engine/tests/support/shared_folder.rs"]
 mod shared_folder;
 
