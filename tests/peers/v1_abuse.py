@@ -329,8 +329,9 @@ def memory_for_messages(setting):
     check(used < MESSAGE_MEMORY + OTHER_MEMORY, f"{used // MIB} MiB more")
     for connection, _ in calls:
         connection.vanish()
-    answer = setting.client.ask("Recognize", setting.request(bytes(40 * MIB)))
-    eventually(lambda: answer.code == Code.INVALID_ARGUMENT, f"{answer}")
+    large = setting.request(bytes(40 * MIB))
+    taken = lambda: setting.client.ask("Recognize", large).code == Code.INVALID_ARGUMENT
+    eventually(taken, "the memory of those who left is lost")
 
 
 ROWS = [
