@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use crate::detect::{DetectOptions, Detector, Face};
 use crate::embed::{Embedder, Embedding, distance, similarity};
-use crate::gallery::{EnrolRefusal, EnrolledFace, EnrolmentEmbedder, Gallery, GalleryError, Hit};
+use crate::gallery::{EnrolRefusal, EnrolledFace, EnrolmentEmbedder, Gallery, GalleryError, Hit, PersonScore};
 use crate::model::{ModelError, Pack};
 use crate::photo::{Limits, Photo};
 
@@ -18,12 +18,20 @@ pub struct Recognizer {
     detector: Detector,
     embedder: Embedder,
     options: DetectOptions,
+    person_score: PersonScore,
 }
 
 impl Recognizer {
     /// Loads the networks of `pack`.
     pub fn new(pack: Pack, options: DetectOptions) -> Result<Self, ModelError> {
-        Ok(Self { detector: Detector::new(&pack)?, embedder: Embedder::new(&pack)?, pack, options })
+        let (detector, embedder) = (Detector::new(&pack)?, Embedder::new(&pack)?);
+        Ok(Self { detector, embedder, pack, options, person_score: PersonScore::default() })
+    }
+
+    /// Compares a face with each person as `score` says: it is the distance of a [`Match`], and what the threshold
+    /// is held against. By default the nearest photo counts alone.
+    pub fn with_person_score(self, score: PersonScore) -> Self {
+        Self { person_score: score, ..self }
     }
 
     /// The pack that ships inside this library.
@@ -92,32 +100,33 @@ impl Recognizer {
         let detect = lap.end();
         let embedded = self.embed_all(photo, faces)?;
         let embed = lap.end();
-        let recognize = |(face, embedding): (Face, Embedding)| {
-            let matches = self.matches(&embedding, gallery, options)?;
-            Ok(RecognizedFace { quality: self.quality(&face), face, embedding, matches })
+        let probes: Vec<&[f32]> = embedded.iter().map(|(_, embedding)| embedding.values()).collect();
+        let matches = self.matches(&probes, gallery, options)?;
+        let recognized = |((face, embedding), matches): ((Face, Embedding), Vec<Match>)| {
+            RecognizedFace { quality: self.quality(&face), face, embedding, matches }
         };
-        let faces = embedded.into_iter().map(recognize).collect::<Result<_, GalleryError>>()?;
+        let faces = embedded.into_iter().zip(matches).map(recognized).collect();
         Ok(Recognition { faces, detect, embed, search: lap.end() })
     }
 
     /// The known photo nearest to an embedding, when it is within the pack's threshold.
     pub fn best_match(&self, embedding: &Embedding, gallery: &Gallery) -> Result<Option<Match>, GalleryError> {
-        Ok(self.matches(embedding, gallery, &RecognizeOptions::default())?.into_iter().next())
+        let matches = self.matches(&[embedding.values()], gallery, &RecognizeOptions::default())?;
+        Ok(matches.into_iter().flatten().next())
     }
 
-    /// The known people nearest to an embedding that are near enough, nearest first, each once.
+    /// The known people nearest to each probe that are near enough, nearest first, each once.
     fn matches(
         &self,
-        embedding: &Embedding,
+        probes: &[&[f32]],
         gallery: &Gallery,
         options: &RecognizeOptions,
-    ) -> Result<Vec<Match>, GalleryError> {
+    ) -> Result<Vec<Vec<Match>>, GalleryError> {
         let decision = self.pack.decision();
         let near_enough = |hit: &Hit| match options.min_similarity {
             Some(least) => hit.similarity >= least,
             None => decision.same(hit.distance),
         };
-        let nearest = gallery.best_per_person(embedding.values(), options.top_k)?;
         let matched = |hit: Hit| {
             let row = gallery.row(hit.row);
             Match {
@@ -128,7 +137,8 @@ impl Recognizer {
                 probability: decision.probability.probability(hit.distance),
             }
         };
-        Ok(nearest.into_iter().take_while(near_enough).map(matched).collect())
+        let nearest = gallery.nearest_people_many(probes, options.top_k, self.person_score)?;
+        Ok(nearest.into_iter().map(|hits| hits.into_iter().take_while(near_enough).map(matched).collect()).collect())
     }
 
     /// How well a face can be recognised, 0…1: the detector's score, less for a face of fewer pixels
@@ -212,7 +222,7 @@ pub struct RecognizedFace {
     pub quality: f32,
     /// Its embedding.
     pub embedding: Embedding,
-    /// The nearest photo of each known person that is near enough, nearest first.
+    /// The nearest photo of each known person that is near enough, nearest person first.
     pub matches: Vec<Match>,
 }
 
@@ -266,7 +276,7 @@ pub struct Match {
     pub person: String,
     /// `1 − distance²/2`: 1 for the same photo.
     pub similarity: f32,
-    /// Euclidean distance of the embeddings.
+    /// Euclidean distance of the embeddings, or the mean of several, see [`Recognizer::with_person_score`].
     pub distance: f32,
     /// How likely both are the same person, 0…1, as calibrated for the pack.
     pub probability: f32,

@@ -330,7 +330,10 @@ def memory_for_messages(setting):
     for connection, _ in calls:
         connection.vanish()
     large = setting.request(bytes(40 * MIB))
-    taken = lambda: setting.client.ask("Recognize", large).code == Code.INVALID_ARGUMENT
+
+    def taken():
+        return setting.client.ask("Recognize", large).code == Code.INVALID_ARGUMENT
+
     eventually(taken, "the memory of those who left is lost")
 
 

@@ -1,5 +1,6 @@
 //! `recognizer identify`.
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -41,6 +42,9 @@ pub(crate) struct Identify {
     known: Option<PathBuf>,
     #[command(flatten)]
     index: IndexOptions,
+    /// Compare a face with the mean of this many nearest photos of a person, not with the nearest alone
+    #[arg(long, value_name = "N", default_value = "1")]
+    photos_per_person: NonZeroUsize,
     /// Paint boxes, landmarks and names: a .png for one photo, or a folder for any number
     #[arg(long, value_name = "OUT")]
     draw: Option<PathBuf>,
@@ -53,7 +57,8 @@ impl Identify {
         let photos = self.photos.expand()?;
         let pictures = self.draw.as_deref().map(|out| Pictures::plan(out, &photos)).transpose()?;
         let index_dir = session.index_dir(&self.index);
-        let recognizer = session.recognizer(self.photo.detect())?;
+        let score = PersonScore::MeanOfTop(self.photos_per_person);
+        let recognizer = session.recognizer(self.photo.detect())?.with_person_score(score);
         let limits = self.photo.limits();
         if let Some(known) = &self.known {
             let options = EnrolOptions { limits: self.photo.enrol_limits(), ..EnrolOptions::default() };

@@ -1,6 +1,7 @@
 //! `recognizer serve`.
 
 use clap::Args;
+use facerecog_engine::gallery::PersonScore;
 
 use super::error::CliError;
 use super::session::{Session, SessionOptions};
@@ -61,7 +62,8 @@ impl Serve {
             models: Some(config.models.clone()),
             manifest: config.manifest.clone(),
         })?;
-        let recognizer = session.recognizer(config.detect())?;
+        let score = PersonScore::MeanOfTop(config.photos_per_person);
+        let recognizer = session.recognizer(config.detect())?.with_person_score(score);
         let again = move || ServerConfig::resolve(input.clone());
         grpc::serve(recognizer, config, log, Box::new(again))?;
         Ok(Outcome::Complete)

@@ -1,5 +1,6 @@
 //! The settings as they are given: each may be absent.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -82,6 +83,9 @@ pub(crate) struct ServeInput {
     /// Most faces of one photo, the largest first [default: 512]
     #[arg(long, env = "FACERECOG_MAX_FACES", value_name = "N", help_heading = "Photo options")]
     pub(crate) max_faces: Option<usize>,
+    /// Compare a face with the mean of this many nearest photos of a person, not with the nearest alone [default: 1]
+    #[arg(long, env = "FACERECOG_PHOTOS_PER_PERSON", value_name = "N", help_heading = "Photo options")]
+    pub(crate) photos_per_person: Option<NonZeroUsize>,
     /// Largest photo file [default: 64]
     #[arg(long, env = "FACERECOG_MAX_FILE_MIB", value_name = "MIB", help_heading = "Photo options")]
     pub(crate) max_file_mib: Option<u64>,
@@ -159,6 +163,7 @@ impl ServeInput {
             min_face,
             min_score,
             max_faces,
+            photos_per_person,
             max_file_mib,
             max_megapixels,
             max_decode_mib,

@@ -1,6 +1,7 @@
 //! The settings that hold.
 
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -116,6 +117,8 @@ pub(crate) struct ServerConfig {
     pub(crate) min_score: Option<f32>,
     /// Most faces of one photo.
     pub(crate) max_faces: usize,
+    /// Nearest photos of a person whose mean distance a face is compared with.
+    pub(crate) photos_per_person: NonZeroUsize,
     /// Largest photo file.
     pub(crate) max_file_mib: u64,
     /// Largest photo, in millions of pixels.
@@ -215,6 +218,7 @@ impl ServerConfig {
             min_face: pixels("min_face", values.min_face.unwrap_or(40.0))?,
             min_score: values.min_score.map(|score| fraction("min_score", score)).transpose()?,
             max_faces: at_least("max_faces", values.max_faces.unwrap_or(512), 1)?,
+            photos_per_person: values.photos_per_person.unwrap_or(NonZeroUsize::MIN),
             max_file_mib: mebibytes("max_file_mib", values.max_file_mib.unwrap_or(64))?,
             max_megapixels: at_least("max_megapixels", values.max_megapixels.unwrap_or(100), 1)?,
             max_decode_mib: mebibytes("max_decode_mib", values.max_decode_mib.unwrap_or(1024))?,
