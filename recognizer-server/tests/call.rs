@@ -1,13 +1,11 @@
 //! `recognizer call`, the client of a running server.
 
-#[path = "support/serving.rs"]
-mod serving;
 mod support;
 
 use std::fs;
 use std::path::PathBuf;
 
-use serving::Serving;
+use support::server::Server;
 
 fn known() -> PathBuf {
     support::repository().join("known_people")
@@ -20,7 +18,7 @@ fn example(name: &str) -> String {
 #[test]
 fn health_is_a_status_for_containers() {
     let dir = tempfile::tempdir().unwrap();
-    let server = Serving::start(&known(), dir.path(), &[]);
+    let server = Server::start(&known(), dir.path(), &[]);
     let output = support::run(&mut server.call(&["health", "--json"]));
     assert_eq!(output.status.code(), Some(0));
     assert_eq!(support::records(&output), [serde_json::json!({"ready": true, "status": "SERVING"})]);
@@ -29,7 +27,7 @@ fn health_is_a_status_for_containers() {
     assert!(support::complaints(&output).contains("NOT_FOUND"));
 
     // The variable that the server listens by serves its client as well.
-    let address = server.address.clone();
+    let address = server.address().to_owned();
     let port = address.rsplit(':').next().unwrap();
     let mut command = support::recognizer();
     command.args(["call", "health"]).env("FACERECOG_ADDRESS", format!("0.0.0.0:{port}"));
@@ -43,7 +41,7 @@ fn health_is_a_status_for_containers() {
 #[test]
 fn a_photo_is_identified_or_the_reason_is_told() {
     let dir = tempfile::tempdir().unwrap();
-    let server = Serving::start(&known(), dir.path(), &[]);
+    let server = Server::start(&known(), dir.path(), &[]);
     let output = support::run(&mut server.call(&["identify", &example("obama2.jpg"), "--json"]));
     assert_eq!(output.status.code(), Some(0), "{}", support::complaints(&output));
     assert_eq!(support::records(&output)[0]["image_name"], "obama.jpg");
@@ -81,7 +79,7 @@ fn a_person_is_enrolled_recognised_listed_and_removed() {
     let people = dir.path().join("people");
     fs::create_dir(&people).unwrap();
     fs::copy(known().join("biden.jpg"), people.join("biden.jpg")).unwrap();
-    let server = Serving::start(&people, dir.path(), &[]);
+    let server = Server::start(&people, dir.path(), &[]);
     let ask = |arguments: &[&str], status: i32| {
         let output = support::run(&mut server.call(&[arguments, &["--json"]].concat()));
         assert_eq!(output.status.code(), Some(status), "{arguments:?}: {}", support::complaints(&output));

@@ -1,7 +1,5 @@
 //! A running server as its operators see it: metrics, log, reloading, and its end.
 
-#[path = "support/serving.rs"]
-mod serving;
 mod support;
 
 use std::fs;
@@ -10,7 +8,7 @@ use std::path::PathBuf;
 use std::process::{Child, Stdio};
 
 use serde_json::Value;
-use serving::{Serving, await_that};
+use support::server::{Server, await_that};
 
 fn known() -> PathBuf {
     support::repository().join("known_people")
@@ -21,14 +19,14 @@ fn example(name: &str) -> String {
 }
 
 /// Asks the server who is on a photo.
-fn identify(server: &Serving, photo: &str) -> Option<i32> {
+fn identify(server: &Server, photo: &str) -> Option<i32> {
     support::run(&mut server.call(&["identify", photo])).status.code()
 }
 
 #[test]
 fn metrics_tell_what_happened() {
     let dir = tempfile::tempdir().unwrap();
-    let server = Serving::start(&known(), dir.path(), &[]);
+    let server = Server::start(&known(), dir.path(), &[]);
     assert_eq!(server.page("/healthz").0, 200);
     assert_eq!(server.page("/readyz"), (200, "ready\n".to_owned()));
     assert_eq!(server.page("/else").0, 404);
@@ -82,7 +80,7 @@ fn metrics_tell_what_happened() {
 #[test]
 fn a_server_without_known_people_is_alive_and_not_ready() {
     let dir = tempfile::tempdir().unwrap();
-    let server = Serving::start(&dir.path().join("nowhere"), dir.path(), &[]);
+    let server = Server::start(&dir.path().join("nowhere"), dir.path(), &[]);
     assert_eq!(server.page("/healthz").0, 200);
     let (status, reason) = server.page("/readyz");
     assert_eq!(status, 503);
@@ -98,10 +96,10 @@ fn a_server_without_known_people_is_alive_and_not_ready() {
 #[test]
 fn metrics_can_be_off_and_their_address_can_be_taken() {
     let dir = tempfile::tempdir().unwrap();
-    let server = Serving::start(&known(), dir.path(), &["--metrics-address", "off"]);
+    let server = Server::start(&known(), dir.path(), &["--metrics-address", "off"]);
     assert!(!server.log().contains("metrics on"), "{}", server.log());
     let mut command = support::recognizer();
-    command.args(["serve", "--address", "127.0.0.1:0", "--metrics-address", &server.address, "--known"]).arg(known());
+    command.args(["serve", "--address", "127.0.0.1:0", "--metrics-address", server.address(), "--known"]).arg(known());
     let output = support::run(command.current_dir(dir.path()));
     assert_eq!(output.status.code(), Some(1));
     assert!(support::complaints(&output).contains("--metrics-address"), "{}", support::complaints(&output));
@@ -126,11 +124,11 @@ impl Drop for Held {
 }
 
 /// Begins a call with these messages, in hexadecimal.
-fn held_call(server: &Serving, method: &str, messages: &[String]) -> Held {
+fn held_call(server: &Server, method: &str, messages: &[String]) -> Held {
     let mut script = support::peers::script("held_call.py");
     Held(
         script
-            .arg(&server.address)
+            .arg(server.address())
             .arg(method)
             .args(messages)
             .stdout(Stdio::piped())
@@ -143,9 +141,9 @@ fn held_call(server: &Serving, method: &str, messages: &[String]) -> Held {
 fn stop_amid_calls(callers: usize, connections: usize, photo: Option<&str>) {
     let dir = tempfile::tempdir().unwrap();
     let arguments = ["--log-level", "debug", "--log-format", "json", "--grace-seconds", "300"];
-    let mut server = Serving::start(&known(), dir.path(), &arguments);
+    let mut server = Server::start(&known(), dir.path(), &arguments);
     let mut script = support::peers::script("drain_client.py");
-    script.arg(&server.address).args([callers.to_string(), connections.to_string()]).args(photo);
+    script.arg(server.address()).args([callers.to_string(), connections.to_string()]).args(photo);
     let mut client = script.stdout(Stdio::piped()).spawn().expect("the script starts");
     let mut lines = BufReader::new(client.stdout.take().expect("a pipe")).lines();
     assert_eq!(lines.next().expect("a line").expect("text"), "under way");
@@ -183,7 +181,7 @@ fn no_quick_call_is_lost_when_the_server_stops() {
 #[test]
 fn streams_that_clients_keep_open_do_not_hold_up_the_stop() {
     let dir = tempfile::tempdir().unwrap();
-    let server = Serving::start(&known(), dir.path(), &["--grace-seconds", "300"]);
+    let server = Server::start(&known(), dir.path(), &["--grace-seconds", "300"]);
     let mut held: Vec<Held> = [
         "/facerecog.v1.Recognizer/RecognizeStream",
         "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
@@ -208,7 +206,7 @@ fn field(number: u8, value: &[u8]) -> Vec<u8> {
 fn photos_of_a_stream_that_were_received_are_answered_before_the_stop() {
     let dir = tempfile::tempdir().unwrap();
     std::os::unix::fs::symlink(example("obama2.jpg"), dir.path().join("probe.jpg")).unwrap();
-    let server = Serving::start(&known(), dir.path(), &["--grace-seconds", "300"]);
+    let server = Server::start(&known(), dir.path(), &["--grace-seconds", "300"]);
     // RecognizeStreamRequest { id = 1, photo = 2: Photo { path = 2 } }.
     let photo = field(2, &field(2, b"probe.jpg"));
     let messages: Vec<String> = (b'a'..=b'h')
@@ -224,7 +222,7 @@ fn photos_of_a_stream_that_were_received_are_answered_before_the_stop() {
 #[test]
 fn a_call_that_does_not_finish_in_the_grace_time_is_cut_off_and_the_status_tells() {
     let dir = tempfile::tempdir().unwrap();
-    let server = Serving::start(&known(), dir.path(), &["--grace-seconds", "0"]);
+    let server = Server::start(&known(), dir.path(), &["--grace-seconds", "0"]);
     let _held = held_call(&server, "/facerecog.Identify/Identify", &[]);
     await_that(|| server.metric("facerecog_calls_in_progress") == 1.0, || server.page("/metrics").1);
     assert_eq!(server.stop().code(), Some(1));
@@ -233,7 +231,7 @@ fn a_call_that_does_not_finish_in_the_grace_time_is_cut_off_and_the_status_tells
 #[test]
 fn a_stopping_server_says_so_answers_on_and_ends_at_once_on_a_second_signal() {
     let dir = tempfile::tempdir().unwrap();
-    let mut server = Serving::start(&known(), dir.path(), &["--drain-delay-seconds", "3600"]);
+    let mut server = Server::start(&known(), dir.path(), &["--drain-delay-seconds", "3600"]);
     server.signal("TERM");
     await_that(|| server.page("/readyz").0 == 503, || "still ready".into());
     assert!(server.page("/readyz").1.contains("stopping"));
@@ -252,7 +250,7 @@ fn sighup_changes_the_log_and_says_what_needs_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("server.toml");
     fs::write(&file, "log_level = \"warn\"\n").unwrap();
-    let server = Serving::start(&known(), dir.path(), &["--config", "server.toml"]);
+    let server = Server::start(&known(), dir.path(), &["--config", "server.toml"]);
     assert_eq!(identify(&server, &example("coffee.jpg")), Some(0));
     assert!(!server.log().contains("facerecog.Identify/Identify"), "{}", server.log());
     fs::write(&file, "log_level = \"debug\"\nmax_faces = 3\n").unwrap();
@@ -280,7 +278,7 @@ fn photos_are_named_in_the_log_on_request_alone() {
         let dir = tempfile::tempdir().unwrap();
         let broken = dir.path().join("broken.jpg");
         fs::write(&broken, b"\xff\xd8\xff\xe0 no photo").unwrap();
-        let server = Serving::start(people.path(), dir.path(), arguments);
+        let server = Server::start(people.path(), dir.path(), arguments);
         assert_eq!(identify(&server, "/nowhere/private.jpg"), Some(1));
         assert_eq!(identify(&server, broken.to_str().unwrap()), Some(1));
         server.await_log("\"INVALID_ARGUMENT\"", 1);

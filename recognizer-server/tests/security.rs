@@ -1,7 +1,5 @@
 //! Encryption, the token, and clients that do not behave.
 
-#[path = "support/serving.rs"]
-mod serving;
 mod support;
 
 use std::fs;
@@ -11,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
-use serving::{Serving, await_that};
+use support::server::{Server, await_that};
 
 /// An authority that certifies servers and clients.
 struct Authority {
@@ -62,8 +60,8 @@ fn neither_encryption_nor_token_can_be_passed_by() {
     fs::write(dir.path().join("token"), "s3cret-token\n").unwrap();
     let arguments =
         [&TLS[..], &["--tls-client-ca", "ca.pem", "--token-file", "token", "--log-level", "trace"]].concat();
-    let server = Serving::start(&known(), dir.path(), &arguments);
-    let output = support::run(support::peers::script("security_client.py").arg(&server.address).arg(dir.path()));
+    let server = Server::start(&known(), dir.path(), &arguments);
+    let output = support::run(support::peers::script("security_client.py").arg(server.address()).arg(dir.path()));
     let rows = String::from_utf8_lossy(&output.stdout);
     println!("{rows}");
     assert!(output.status.success(), "{rows}{}", support::complaints(&output));
@@ -74,7 +72,7 @@ fn neither_encryption_nor_token_can_be_passed_by() {
 }
 
 /// Whether `call health` gets through to a server whose certificate this authority signed.
-fn trusts(server: &Serving, dir: &Path, authority: &str) -> bool {
+fn trusts(server: &Server, dir: &Path, authority: &str) -> bool {
     let mut call = server.call(&["--server-name", "localhost", "--ca", authority, "health"]);
     support::run(call.current_dir(dir)).status.success()
 }
@@ -86,7 +84,7 @@ fn sighup_takes_a_new_certificate_and_keeps_the_old_one_when_the_new_one_is_brok
     first.publish(dir.path(), "first.pem");
     second.publish(dir.path(), "second.pem");
     first.certify(dir.path(), "server");
-    let server = Serving::start(&known(), dir.path(), &TLS);
+    let server = Server::start(&known(), dir.path(), &TLS);
     assert!(trusts(&server, dir.path(), "first.pem") && !trusts(&server, dir.path(), "second.pem"));
 
     second.certify(dir.path(), "server");
@@ -112,7 +110,7 @@ fn sighup_takes_a_new_certificate_and_keeps_the_old_one_when_the_new_one_is_brok
 }
 
 /// How a call that changes the gallery, if only it is let through, ends.
-fn change(server: &Serving, dir: &Path, token: Option<&str>) -> String {
+fn change(server: &Server, dir: &Path, token: Option<&str>) -> String {
     let mut arguments = vec!["remove", "--person", "nobody at all"];
     if let Some(token) = token {
         fs::write(dir.join("client-token"), token).unwrap();
@@ -127,7 +125,7 @@ fn change(server: &Serving, dir: &Path, token: Option<&str>) -> String {
 fn sighup_takes_a_new_token() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("token"), "first").unwrap();
-    let server = Serving::start(&known(), dir.path(), &["--token-file", "token"]);
+    let server = Server::start(&known(), dir.path(), &["--token-file", "token"]);
     assert!(change(&server, dir.path(), None).contains("UNAUTHENTICATED"));
     assert!(change(&server, dir.path(), Some("second")).contains("UNAUTHENTICATED"));
     assert!(!change(&server, dir.path(), Some("first")).contains("UNAUTHENTICATED"));
@@ -146,16 +144,16 @@ fn sighup_takes_a_new_token() {
 #[test]
 fn without_a_token_the_gallery_is_changed_from_this_host_alone() {
     let dir = tempfile::tempdir().unwrap();
-    let server = Serving::start(&known(), dir.path(), &[]);
+    let server = Server::start(&known(), dir.path(), &[]);
     let answer = change(&server, dir.path(), None);
     assert!(!answer.contains("PERMISSION_DENIED") && !answer.contains("UNAUTHENTICATED"), "{answer}");
     drop(server);
-    let server = Serving::start(&known(), dir.path(), &["--address", "0.0.0.0:0"]);
+    let server = Server::start(&known(), dir.path(), &["--address", "0.0.0.0:0"]);
     let answer = change(&server, dir.path(), None);
     assert!(answer.contains("PERMISSION_DENIED") && answer.contains("token_file"), "{answer}");
     drop(server);
     let open = ["--address", "0.0.0.0:0", "--allow-unauthenticated-changes"];
-    let server = Serving::start(&known(), dir.path(), &open);
+    let server = Server::start(&known(), dir.path(), &open);
     let answer = change(&server, dir.path(), None);
     assert!(!answer.contains("PERMISSION_DENIED") && !answer.contains("UNAUTHENTICATED"), "{answer}");
 }
@@ -166,8 +164,8 @@ fn clients_that_say_nothing_hold_up_nobody() {
     let authority = Authority::new();
     authority.publish(dir.path(), "ca.pem");
     authority.certify(dir.path(), "server");
-    let server = Serving::start(&known(), dir.path(), &TLS);
-    let address = server.address.as_str();
+    let server = Server::start(&known(), dir.path(), &TLS);
+    let address = server.address();
     let mut silent: Vec<TcpStream> = (0..64).map(|_| TcpStream::connect(address).unwrap()).collect();
     for stream in silent.iter_mut().take(32) {
         // The beginning of a handshake, and no more.
@@ -180,8 +178,8 @@ fn clients_that_say_nothing_hold_up_nobody() {
 #[test]
 fn connections_over_the_limit_are_closed_and_counted() {
     let dir = tempfile::tempdir().unwrap();
-    let server = Serving::start(&known(), dir.path(), &["--max-connections", "3"]);
-    let held: Vec<TcpStream> = (0..3).map(|_| TcpStream::connect(&server.address).unwrap()).collect();
+    let server = Server::start(&known(), dir.path(), &["--max-connections", "3"]);
+    let held: Vec<TcpStream> = (0..3).map(|_| TcpStream::connect(server.address()).unwrap()).collect();
     await_that(|| server.metric("facerecog_connections") == 3.0, || server.page("/metrics").1);
     assert_eq!(support::run(&mut server.call(&["health"])).status.code(), Some(1));
     assert!(server.metric("facerecog_connections_refused_total{reason=\"limit\"}") >= 1.0);

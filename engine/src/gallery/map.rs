@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io;
 use std::ops::Range;
 
+#[cfg(target_os = "linux")]
+use memmap2::Advice;
 use memmap2::Mmap;
 
 /// A file mapped for reading, or nothing.
@@ -30,6 +32,21 @@ impl Mapping {
 
     pub(super) fn bytes(&self) -> &[u8] {
         self.0.as_deref().unwrap_or_default()
+    }
+
+    /// Asks for large pages where the bytes of `range`, which ends within the file, have yet to be read: going through
+    /// all of them is a third faster than through pages that were read in one by one. What the system cannot do is
+    /// no error.
+    pub(super) fn will_be_scanned(&self, range: &Range<usize>) {
+        #[cfg(target_os = "linux")]
+        if let Some(map) = &self.0
+            && !range.is_empty()
+            && let Err(error) = map.advise_range(Advice::HugePage, range.start, range.len())
+        {
+            tracing::debug!(%error, "the codes get pages of the usual size");
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = range;
     }
 
     /// The bytes of `range` as numbers in the machine's byte order. `range` starts at a multiple of

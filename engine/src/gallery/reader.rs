@@ -98,8 +98,11 @@ impl Gallery {
     }
 
     pub(super) fn from_file(file: GenerationFile, verify: Verify) -> Result<Self, GalleryError> {
-        file.check_sections(verify)?;
         let codes = file.optional_section(SectionKind::Codes);
+        if let Some(codes) = &codes {
+            file.mapping.will_be_scanned(codes);
+        }
+        file.check_sections(verify)?;
         let parts = Parts {
             embeddings: file.section(SectionKind::Embeddings)?,
             rows: file.section(SectionKind::Rows)?,
