@@ -64,8 +64,8 @@ fn metrics_tell_what_happened() {
     let text = server.page("/metrics").1;
     let methods = text.matches("facerecog_calls_total{method=\"").count();
     for number in 0..3 {
-        let mut held = held_call(&server, &format!("/made.Up/Call{number}"));
-        assert_eq!(held.output(), "UNIMPLEMENTED");
+        let mut held = held_call(&server, &format!("/made.Up/Call{number}"), &[]);
+        assert_eq!(held.output(), "0 UNIMPLEMENTED");
     }
     await_that(|| server.metric("facerecog_calls_total{method=\"other\",code=\"UNIMPLEMENTED\"}") == 3.0, String::new);
     let text = server.page("/metrics").1;
@@ -123,9 +123,18 @@ impl Drop for Held {
     }
 }
 
-fn held_call(server: &Server, method: &str) -> Held {
+/// Begins a call with these messages, in hexadecimal.
+fn held_call(server: &Server, method: &str, messages: &[String]) -> Held {
     let mut script = support::peers::script("held_call.py");
-    Held(script.arg(server.address()).arg(method).stdout(Stdio::piped()).spawn().expect("the script starts"))
+    Held(
+        script
+            .arg(server.address())
+            .arg(method)
+            .args(messages)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the script starts"),
+    )
 }
 
 /// Stops the server amid calls, and holds what callers were told against what the server did.
@@ -178,20 +187,43 @@ fn streams_that_clients_keep_open_do_not_hold_up_the_stop() {
         "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
         "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
     ]
-    .map(|method| held_call(&server, method))
+    .map(|method| held_call(&server, method, &[]))
     .into();
     await_that(|| server.metric("facerecog_calls_in_progress") == 3.0, || server.page("/metrics").1);
     assert_eq!(server.stop().code(), Some(0));
     for call in &mut held {
-        assert_eq!(call.output(), "UNAVAILABLE");
+        assert_eq!(call.output(), "0 UNAVAILABLE");
     }
+}
+
+/// A protobuf field of bytes, with a number below 16 and fewer than 128 bytes.
+fn field(number: u8, value: &[u8]) -> Vec<u8> {
+    let length = u8::try_from(value.len()).ok().filter(|length| *length < 128).expect("a short value");
+    [&[number << 3 | 2, length], value].concat()
+}
+
+#[test]
+fn photos_of_a_stream_that_were_received_are_answered_before_the_stop() {
+    let dir = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(example("obama2.jpg"), dir.path().join("probe.jpg")).unwrap();
+    let server = Server::start(&known(), dir.path(), &["--grace-seconds", "300"]);
+    // RecognizeStreamRequest { id = 1, photo = 2: Photo { path = 2 } }.
+    let photo = field(2, &field(2, b"probe.jpg"));
+    let messages: Vec<String> = (b'a'..=b'h')
+        .map(|id| [field(1, &[id]), photo.clone()].concat())
+        .map(|message| message.iter().map(|byte| format!("{byte:02x}")).collect())
+        .collect();
+    let mut held = held_call(&server, "/facerecog.v1.Recognizer/RecognizeStream", &messages);
+    await_that(|| server.metric("facerecog_photos_total") >= 1.0, || server.page("/metrics").1);
+    assert_eq!(server.stop().code(), Some(0));
+    assert_eq!(held.output(), "8 UNAVAILABLE");
 }
 
 #[test]
 fn a_call_that_does_not_finish_in_the_grace_time_is_cut_off_and_the_status_tells() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::start(&known(), dir.path(), &["--grace-seconds", "0"]);
-    let _held = held_call(&server, "/facerecog.Identify/Identify");
+    let _held = held_call(&server, "/facerecog.Identify/Identify", &[]);
     await_that(|| server.metric("facerecog_calls_in_progress") == 1.0, || server.page("/metrics").1);
     assert_eq!(server.stop().code(), Some(1));
 }
