@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use facerecog_engine::gallery::{EnrolOptions, Gallery, Verify};
+use facerecog_engine::gallery::{EnrolOptions, Gallery, PersonScore, Verify};
 use facerecog_engine::photo::{Limits, Photo};
 use facerecog_engine::recognizer::Recognizer;
 use unicode_width::UnicodeWidthStr;
@@ -65,7 +65,7 @@ impl Identify {
             let report = enrolment::enrol(&recognizer, known, &index_dir, &options, session.output)?;
             eprintln!("{}", enrolment::describe(&report));
         }
-        let gallery = Gallery::open(&index_dir, &recognizer.pack().embedder_identity(), Verify::Header)?;
+        let gallery = Gallery::open(&index_dir, &recognizer.pack().embedder_identity(), Verify::Full)?;
 
         let bar = (photos.len() > 1).then(|| progress::counting(photos.len() as u64, "identifying"));
         let photo_width = photos.iter().map(|path| path.to_string_lossy().width()).max().unwrap_or(0).min(60);

@@ -84,12 +84,12 @@ impl Index {
     }
 }
 
-fn open(session: &Session, dir: &Path) -> Result<Gallery, CliError> {
-    Ok(Gallery::open(dir, &session.pack()?.embedder_identity(), Verify::Header)?)
+fn open(session: &Session, dir: &Path, verify: Verify) -> Result<Gallery, CliError> {
+    Ok(Gallery::open(dir, &session.pack()?.embedder_identity(), verify)?)
 }
 
 fn info(session: &Session, dir: &Path) -> Result<Outcome, CliError> {
-    let gallery = open(session, dir)?;
+    let gallery = open(session, dir, Verify::Header)?;
     let record = InfoRecord {
         index: dir.to_string_lossy().into_owned(),
         generation: gallery.generation(),
@@ -118,7 +118,7 @@ fn info(session: &Session, dir: &Path) -> Result<Outcome, CliError> {
 }
 
 fn list(session: &Session, dir: &Path) -> Result<Outcome, CliError> {
-    let gallery = open(session, dir)?;
+    let gallery = open(session, dir, Verify::Full)?;
     let rows = (0..gallery.rows()).map(|index| gallery.row(index));
     if session.output.is_json() {
         for row in rows {
