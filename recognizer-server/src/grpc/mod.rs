@@ -6,7 +6,6 @@ mod change_guard;
 mod code;
 mod connection;
 mod draining;
-pub mod fuzzing;
 mod health;
 mod health_check;
 mod identify;
@@ -30,6 +29,7 @@ mod watcher;
 pub(crate) use change_guard::token;
 pub(crate) use code::name as code_name;
 pub(crate) use server::{ServeError, serve};
+pub use v1::fuzzing;
 pub(crate) use v1::proto;
 
 /// Code generated from `proto/facerecog.proto`.

@@ -59,11 +59,11 @@ fn page(gallery: &Gallery, after: Option<&str>, size: usize, include_photos: boo
 
 /// Where the next page begins: after a name, so that it holds for a gallery that has changed meanwhile. In
 /// hexadecimal, so that nobody takes it for a name.
-fn token(name: &str) -> String {
+pub(super) fn token(name: &str) -> String {
     name.bytes().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn last_name(token: &str) -> Result<Option<String>, Status> {
+pub(super) fn last_name(token: &str) -> Result<Option<String>, Status> {
     if token.is_empty() {
         return Ok(None);
     }

@@ -3,6 +3,7 @@
 mod answer;
 mod enroll;
 mod enrolment_checks;
+pub mod fuzzing;
 mod get_info;
 mod known_name;
 mod list_people;
