@@ -102,8 +102,11 @@ impl Recognizer {
         let embed = lap.end();
         let probes: Vec<&[f32]> = embedded.iter().map(|(_, embedding)| embedding.values()).collect();
         let matches = self.matches(&probes, gallery, options)?;
-        let recognized = |((face, embedding), matches): ((Face, Embedding), Vec<Match>)| {
-            RecognizedFace { quality: self.quality(&face), face, embedding, matches }
+        let recognized = |((face, embedding), matches): ((Face, Embedding), Vec<Match>)| RecognizedFace {
+            quality: self.quality(&face),
+            face,
+            embedding,
+            matches,
         };
         let faces = embedded.into_iter().zip(matches).map(recognized).collect();
         Ok(Recognition { faces, detect, embed, search: lap.end() })
