@@ -362,16 +362,22 @@ mod tests {
     #[tokio::test]
     async fn a_running_job_learns_that_its_caller_has_left() {
         let jobs = jobs(1, 0);
+        let begun = Arc::new(AtomicUsize::new(0));
         let (sender, learned) = mpsc::channel();
-        let wait_for_leave = move |caller: &Caller<'_>| -> Result<(), Status> {
-            while caller.still_waits().is_ok() {
-                std::thread::yield_now();
+        let wait_for_leave = {
+            let begun = Arc::clone(&begun);
+            move |caller: &Caller<'_>| -> Result<(), Status> {
+                begun.fetch_add(1, Ordering::SeqCst);
+                while caller.still_waits().is_ok() {
+                    std::thread::yield_now();
+                }
+                sender.send(()).unwrap();
+                Ok(())
             }
-            sender.send(()).unwrap();
-            Ok(())
         };
         let running = tokio::spawn(jobs.place(hour()).unwrap().run(hour(), wait_for_leave));
-        until(|| jobs.stats().running == 1).await;
+        // A job that has its turn, but has not begun, would not be begun at all.
+        until(|| begun.load(Ordering::SeqCst) == 1).await;
         running.abort();
         tokio::task::spawn_blocking(move || learned.recv().unwrap()).await.unwrap();
         until(|| jobs.stats().running == 0).await;
