@@ -54,18 +54,18 @@ def generate_stubs():
     out = tempfile.mkdtemp(prefix="facerecog-stubs-")
     proto = REPOSITORY / "recognizer-server" / "proto"
     folders = [proto, Path(__file__).parent, files("grpc_tools") / "_proto"]
-    sources = ["facerecog.proto", "facerecog/v1/recognizer.proto", "status.proto"]
+    sources = ["facerecog/v1/recognizer.proto", "status.proto"]
     arguments = [f"-I{folder}" for folder in folders] + [f"--python_out={out}", f"--grpc_python_out={out}"]
     if protoc.main(["protoc", *arguments, *sources]) != 0:
         raise SystemExit("protoc could not compile the protos")
     sys.path.insert(0, out)
-    names = ["facerecog_pb2", "facerecog_pb2_grpc", "facerecog.v1.recognizer_pb2", "facerecog.v1.recognizer_pb2_grpc"]
+    names = ["facerecog.v1.recognizer_pb2", "facerecog.v1.recognizer_pb2_grpc"]
     modules = [importlib.import_module(name) for name in [*names, "status_pb2"]]
     shutil.rmtree(out)
     return modules
 
 
-identify_pb, identify_grpc, v1_pb, v1_grpc, status_pb = generate_stubs()
+v1_pb, v1_grpc, status_pb = generate_stubs()
 
 
 def demand(condition, why):
@@ -106,34 +106,50 @@ class Expected:
     """What the command line answers for each photo, one set of known people a time."""
 
     def __init__(self, recognizer, index, photos):
-        self.faces, self.name = {}, {}
+        self.faces = {}
         out = run(recognizer, "identify", "--json", "--index", index, *photos)
         for line in out.splitlines():
             record = json.loads(line)
             if record["error"] is None:
                 matches = [face["match"] for face in record["faces"]]
                 self.faces[record["photo"]] = [match and match["image_name"] for match in matches]
-                self.name[record["photo"]] = record["image_name"]
+
+
+def put_in_place(folder, link):
+    """Makes `link` lead to `folder`, from one moment to the next."""
+    new = link.with_suffix(".new")
+    new.symlink_to(folder)
+    new.rename(link)
 
 
 class Publisher(threading.Thread):
-    """Publishes the sets in turn; `set_of` tells which a generation holds."""
+    """Has the server publish the sets in turn; `set_of` tells which a generation holds."""
 
-    def __init__(self, recognizer, index, sets, every):
+    def __init__(self, address, known, sets, every):
         super().__init__()
-        self.recognizer, self.index, self.sets, self.every = recognizer, index, sets, every
+        self.address, self.known, self.sets, self.every = address, known, sets, every
         self.set_of, self.error, self.stop = {}, None, threading.Event()
 
     def publish(self, number):
-        report = json.loads(run(self.recognizer, "reindex", "--json", "--index", self.index, self.sets[number]))
-        self.set_of[report["generation"]] = number
+        put_in_place(self.sets[number], self.known)
+        with grpc.insecure_channel(self.address) as channel:
+            stub = v1_grpc.RecognizerStub(channel)
+            while True:
+                try:
+                    *_, last = stub.Reindex(v1_pb.ReindexRequest(), timeout=CALL_SECONDS)
+                    break
+                except grpc.RpcError as error:
+                    # The server was reading the folder when another took its place.
+                    if error.code() != Code.UNAVAILABLE or self.stop.is_set():
+                        raise
+        self.set_of[last.report.generation] = number
 
     def run(self):
         for number in itertools.cycle([1, 0]):
             started = time.monotonic()
             try:
                 self.publish(number)
-            except (SystemExit, ValueError, KeyError) as error:
+            except grpc.RpcError as error:
                 self.error = error
                 return
             if self.stop.wait(max(0.0, self.every - (time.monotonic() - started))):
@@ -158,8 +174,8 @@ class Answer(collections.namedtuple("Answer", "photo began seconds generation na
 class Clients:
     """Threads that ask for one photo after another, each over a connection of its own."""
 
-    def __init__(self, count, address, photos, v1):
-        self.address, self.photos, self.v1 = address, [str(photo) for photo in photos], v1
+    def __init__(self, count, address, photos):
+        self.address, self.photos = address, [str(photo) for photo in photos]
         self.answers, self.refused, self.errors, self.lost = [], 0, [], []
         self.stop, self.stopped_at = threading.Event(), None
         self.threads = [threading.Thread(target=self.ask, args=(number,)) for number in range(count)]
@@ -168,7 +184,7 @@ class Clients:
         order = random.Random(number)
         options = [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_retries", 0)]
         with grpc.insecure_channel(self.address, options=options) as channel:
-            call = self.recognize(channel) if self.v1 else self.identify(channel)
+            call = self.recognize(channel)
             while not self.stop.is_set():
                 photo = order.choice(self.photos)
                 began = time.monotonic()
@@ -208,19 +224,11 @@ class Clients:
 
         return call
 
-    @staticmethod
-    def identify(channel):
-        stub = identify_grpc.IdentifyStub(channel)
-        return lambda photo: (
-            None,
-            stub.Identify(identify_pb.IdentifyRequest(image_path=photo), timeout=CALL_SECONDS).image_name,
-        )
 
-
-def start_server(recognizer, folder, index, threads):
+def start_server(recognizer, folder, known, threads):
     log = open(folder / "server.log", "w")
-    arguments = ["--threads", str(threads), "serve", "--addr", "127.0.0.1:0", "--index", str(index)]
-    arguments += ["--known", str(folder / "none")]
+    arguments = ["--threads", str(threads), "serve", "--addr", "127.0.0.1:0", "--known", str(known)]
+    arguments += ["--index", str(folder / "index"), "--metrics-address", "off"]
     server = subprocess.Popen([recognizer, *arguments], stdout=log, stderr=log)
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
@@ -233,17 +241,14 @@ def start_server(recognizer, folder, index, threads):
     raise SystemExit(f"load: the server does not say where it listens: {said}")
 
 
-def speaks_v1(address, photo):
-    """Whether the server answers `facerecog.v1.Recognizer.Recognize`; waits until it is ready."""
+def wait_until_ready(address, photo):
     deadline = time.monotonic() + START_SECONDS
     with grpc.insecure_channel(address) as channel:
         while True:
             try:
                 Clients.recognize(channel)(str(photo))
-                return True
+                return
             except grpc.RpcError as error:
-                if error.code() == Code.UNIMPLEMENTED:
-                    return False
                 demand(time.monotonic() < deadline, f"the server is not ready: {error.details()}")
             time.sleep(0.2)
 
@@ -268,12 +273,8 @@ def watch_memory(pid, began, seconds):
 def count_wrong(answers, expected, set_of):
     wrong = []
     for answer in answers:
-        if answer.generation is None:
-            right = answer.names in [one.name[answer.photo] for one in expected]
-        else:
-            # Published before the clients began, or by the publisher.
-            one = set_of.get(answer.generation)
-            right = one is not None and answer.names == expected[one].faces[answer.photo]
+        one = set_of.get(answer.generation)
+        right = one is not None and answer.names == expected[one].faces[answer.photo]
         if not right:
             wrong.append(answer)
     return wrong
@@ -306,20 +307,23 @@ def main():
             alone = folder / f"alone-{number}"
             run(options.recognizer, "reindex", "--index", alone, known)
             expected.append(Expected(options.recognizer, alone, photos))
-        photos = [photo for photo in photos if str(photo) in expected[0].name]
+        photos = [photo for photo in photos if str(photo) in expected[0].faces]
 
-        index = folder / "index"
-        publisher = Publisher(options.recognizer, index, sets, options.publish_every)
-        publisher.publish(0)
-        server, address = start_server(options.recognizer, folder, index, options.threads)
+        known = folder / "known"
+        put_in_place(sets[0], known)
+        server, address = start_server(options.recognizer, folder, known, options.threads)
+        publisher = Publisher(address, known, sets, options.publish_every)
         try:
-            v1 = speaks_v1(address, photos[0])
-            clients = Clients(options.clients, address, photos, v1)
+            wait_until_ready(address, photos[0])
+            publisher.publish(0)
+            clients = Clients(options.clients, address, photos)
             began = time.monotonic()
             for thread in [*clients.threads, publisher]:
                 thread.start()
             memory = watch_memory(server.pid, began, options.seconds)
             seconds = time.monotonic() - began
+            publisher.stop.set()
+            publisher.join()
             under_load = list(clients.answers)
             clients.stopped_at = time.monotonic()
             server.send_signal(signal.SIGTERM)
@@ -349,7 +353,7 @@ def main():
         "nothing lost by SIGTERM": not clients.lost and status == 0,
     }
     report = {
-        "work": f"load, {options.clients} clients, {'v1 Recognize' if v1 else 'Identify'}",
+        "work": f"load, {options.clients} clients",
         "seconds": round(seconds, 1),
         "threads": options.threads,
         "queue": queue,
@@ -358,7 +362,7 @@ def main():
         "refused": clients.refused,
         "errors": len(clients.errors),
         "published": len(publisher.set_of),
-        "generations_seen": len({answer.generation for answer in under_load}) if v1 else None,
+        "generations_seen": len({answer.generation for answer in under_load}),
         "service_ms": round(service * 1e3, 1),
         "p50_ms": round(percentile(latencies, 0.5) * 1e3, 1),
         "p99_ms": round(p99 * 1e3, 1),

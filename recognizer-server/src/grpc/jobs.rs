@@ -1,7 +1,7 @@
 //! Work on photos: off the network's threads, bounded, in order, and unable to take the server down.
 //!
-//! A call takes a place, waits for its turn, and runs as one job, of which no more run at once than the
-//! rayon pool has threads. Whoever gives up, by dropping the future, frees the place:
+//! A call takes a place, waits for its turn, and runs as one job on the rayon pool, of which no more
+//! run at once than the pool has threads. Whoever gives up, by dropping the future, frees the place:
 //! at once while waiting, else when the job next asks whether anybody still waits for it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,7 +12,6 @@ use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tonic::{Code, Status};
 
-use super::lanes::Lanes;
 use super::service_time::ServiceTime;
 use super::stages::Stages;
 use super::status::{busy, deadline_exceeded, refusal};
@@ -40,7 +39,6 @@ struct Shared {
     stream_places: Arc<Semaphore>,
     /// Jobs that run.
     turns: Arc<Semaphore>,
-    lanes: Lanes,
     waiting: AtomicUsize,
     running: AtomicUsize,
     service_time: ServiceTime,
@@ -73,7 +71,6 @@ impl Jobs {
             places: semaphore(width + queue_length),
             stream_places: semaphore(width * STREAMED_PER_THREAD),
             turns: semaphore(width),
-            lanes: Lanes::new(width),
             waiting: AtomicUsize::new(0),
             running: AtomicUsize::new(0),
             service_time: ServiceTime::default(),
@@ -177,10 +174,8 @@ impl Place {
         }
         let waited = self.since.elapsed();
         let running = Running::new(self, turn);
-        let alone = shared.running.load(Ordering::Relaxed) == 1 && shared.waiting.load(Ordering::Relaxed) == 0;
         let (sender, receiver) = oneshot::channel();
-        let lanes = shared.lanes.clone();
-        lanes.spawn(alone, move || {
+        rayon::spawn(move || {
             let done = (!sender.is_closed()).then(|| {
                 let start = Instant::now();
                 let caller = Caller { waited, has_left: &|| sender.is_closed() };

@@ -12,7 +12,6 @@ mod identify;
 mod jobs;
 mod known_folder;
 mod known_photos;
-mod lanes;
 mod live_gallery;
 mod photo_access;
 mod photo_roots;
