@@ -64,7 +64,7 @@ pub struct EnrolledFace {
 /// Why a photo cannot be enrolled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EnrolRefusal {
-    /// A stable machine-readable reason: `no_face`, or the code of a [`PhotoErrorKind`].
+    /// A stable machine-readable reason: `no_face`, or the code of a [`PhotoErrorKind`](crate::photo::PhotoErrorKind).
     pub code: String,
     /// The reason in words.
     pub message: String,
