@@ -98,10 +98,6 @@ def photos_of(shared):
     return sorted(photos)
 
 
-def best(names):
-    return next((name for name in names if name), "not_found")
-
-
 class Expected:
     """What the command line answers for each photo, one set of known people a time."""
 

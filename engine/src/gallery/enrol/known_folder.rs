@@ -107,8 +107,8 @@ pub fn person_of(source: &str) -> &str {
     }
 }
 
-/// The file's own name.
-pub(super) fn image_name_of(source: &str) -> &str {
+/// The name of a known photo's file, from its path relative to the known folder.
+pub fn image_name_of(source: &str) -> &str {
     source.rsplit_once('/').map_or(source, |(_, name)| name)
 }
 

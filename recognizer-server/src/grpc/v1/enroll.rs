@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use facerecog_engine::detect::Face;
-use facerecog_engine::gallery::{EnrolmentReport, Gallery};
+use facerecog_engine::gallery::{EnrolmentReport, Gallery, image_name_of};
 use tonic::{Code, Request, Response, Status};
 
 use super::enrolment_checks::{duplicate, rejection, unlike};
@@ -133,9 +133,8 @@ impl Candidate {
 
 /// Whether a known photo, enrolled or not, has this name.
 fn is_taken(image_name: &str, gallery: &Gallery) -> bool {
-    let is_of = |source: &str| source.rsplit('/').next() == Some(image_name);
     (0..gallery.rows()).any(|row| gallery.row(row).image_name == image_name)
-        || gallery.skipped().any(|skipped| is_of(skipped.source))
+        || gallery.skipped().any(|skipped| image_name_of(skipped.source) == image_name)
 }
 
 /// Why an enrolment left out the photo `source`, which had passed the checks.

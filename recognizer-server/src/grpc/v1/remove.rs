@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use facerecog_engine::gallery::{EnrolmentReport, Gallery, is_photo, person_of};
+use facerecog_engine::gallery::{EnrolmentReport, Gallery, image_name_of, is_photo, person_of};
 use tonic::{Code, Request, Response, Status};
 
 use super::RecognizerService;
@@ -91,8 +91,4 @@ fn delete(known: &KnownPhotos, sources: &BTreeSet<String>) -> (Vec<String>, Resu
         }
     }
     (deleted, Ok(()))
-}
-
-fn image_name_of(source: &str) -> &str {
-    source.rsplit_once('/').map_or(source, |(_, name)| name)
 }
