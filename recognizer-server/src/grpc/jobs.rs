@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tonic::{Code, Status};
 
+use super::retry_times::RetryTimes;
 use super::service_time::ServiceTime;
 use super::stages::Stages;
 use super::status::{busy, deadline_exceeded, refusal};
@@ -21,9 +22,6 @@ use crate::telemetry::Metrics;
 /// Photos of streams for each thread of the pool: one that runs and one that follows at once. The
 /// others wait in their streams, so that these cannot take the queue from single calls.
 const STREAMED_PER_THREAD: usize = 2;
-
-/// Shortest and longest time after which a refused caller is told to try again.
-const RETRY_AFTER: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(10));
 
 /// Runs jobs on the rayon pool, a bounded number at a time, first come, first served.
 #[derive(Debug, Clone)]
@@ -42,6 +40,7 @@ struct Shared {
     waiting: AtomicUsize,
     running: AtomicUsize,
     service_time: ServiceTime,
+    retry_times: RetryTimes,
     metrics: Metrics,
 }
 
@@ -74,6 +73,7 @@ impl Jobs {
             waiting: AtomicUsize::new(0),
             running: AtomicUsize::new(0),
             service_time: ServiceTime::default(),
+            retry_times: RetryTimes::default(),
             metrics,
         }))
     }
@@ -90,14 +90,14 @@ impl Jobs {
         let stats = self.stats();
         let Ok(permit) = Arc::clone(&self.0.places).try_acquire_owned() else {
             tracing::debug!(stats.waiting, stats.running, "queue full");
-            return Err(busy("queue_full", "the server is busy; try again", stats.retry_after()));
+            return Err(busy("queue_full", "the server is busy; try again", self.retry_after(now, &stats)));
         };
         let wait = stats.wait();
         // An idle server tries whatever there is time left for: the mean is no more than a guess.
         if !wait.is_zero() && now + wait + stats.service_time > deadline {
             tracing::debug!(stats.waiting, stats.running, ?wait, "queue too long for the deadline");
             let message = "the server is too busy to answer within the deadline; try again";
-            return Err(busy("queue_too_long", message, stats.retry_after()));
+            return Err(busy("queue_too_long", message, self.retry_after(now, &stats)));
         }
         Ok(self.waiting_in(permit))
     }
@@ -123,6 +123,10 @@ impl Jobs {
         stages.tell(&self.0.metrics);
     }
 
+    fn retry_after(&self, now: Instant, stats: &JobStats) -> Duration {
+        self.0.retry_times.next(now, stats.wait(), stats.service_time / stats.width as u32)
+    }
+
     fn waiting_in(&self, permit: OwnedSemaphorePermit) -> Place {
         self.0.waiting.fetch_add(1, Ordering::Relaxed);
         Place { since: Instant::now(), waiting: Waiting(Arc::clone(&self.0)), permit }
@@ -134,11 +138,6 @@ impl JobStats {
     fn wait(&self) -> Duration {
         let before = (self.waiting + self.running + 1).saturating_sub(self.width);
         self.service_time.saturating_mul(u32::try_from(before).unwrap_or(u32::MAX)) / self.width as u32
-    }
-
-    /// When a refused caller may try again: when those who wait now will probably have been served.
-    fn retry_after(&self) -> Duration {
-        self.wait().clamp(RETRY_AFTER.0, RETRY_AFTER.1)
     }
 }
 
@@ -252,6 +251,7 @@ mod tests {
 
     use tonic_types::StatusExt;
 
+    use super::super::retry_times::RETRY_AFTER;
     use super::*;
 
     fn jobs(width: usize, queue_length: usize) -> Jobs {

@@ -18,6 +18,7 @@ mod photo_roots;
 mod recognition;
 mod reindexer;
 mod response;
+mod retry_times;
 mod server;
 mod service_time;
 mod stages;
