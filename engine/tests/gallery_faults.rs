@@ -184,19 +184,26 @@ impl Scenario {
         let generations = (1..=6).map(|generation| format!("gallery.{generation}.idx"));
         let finished = generations.chain(["CURRENT".into()]);
         let names = finished.flat_map(|name| [format!("{name}.tmp"), name]).chain(["LOCK".into()]);
-        let paths = names.map(|name| index.join(name)).chain([index.clone()]).collect();
+        let above = index.parent().unwrap().to_owned();
+        let paths = names.map(|name| index.join(name)).chain([index.clone(), above]).collect();
         (folder, index, paths)
     }
 
     /// Every system call of an undisturbed publication.
     fn calls(&self) -> Vec<(SystemCall, String)> {
+        self.calls_and_folder_above().0
+    }
+
+    /// As above, and the name of the folder that the index is in.
+    fn calls_and_folder_above(&self) -> (Vec<(SystemCall, String)>, String) {
         let (_folder, index, paths) = self.index();
+        let above = index.parent().unwrap().file_name().unwrap().to_str().unwrap().to_owned();
         let calls = strace::trace(&paths, &writer(&index, self.rows));
         assert_eq!(edition_in(&index), Some(2));
         for name in ["openat", "write", "fsync", "rename", "flock", "ftruncate"] {
             assert!(calls.iter().any(|(call, _)| call.name == name), "no {name} in {calls:#?}");
         }
-        calls
+        (calls, above)
     }
 
     /// Publishes with a fault, and tells what became of the writer and of the index.
@@ -360,14 +367,14 @@ fn publications_that_fail_do_not_pile_up() {
 }
 
 /// What a power cut may undo decides what must be on the disk before: the file before it takes its
-/// name, the name before `CURRENT` says it, `CURRENT` before anybody is told.
+/// name, the name before `CURRENT` says it, `CURRENT` before anybody is told; a new folder's name before all of it.
 #[test]
 fn files_are_synced_before_they_are_renamed_and_their_folder_after() {
     if !strace::available("files_are_synced_before_they_are_renamed_and_their_folder_after") {
         return;
     }
     for scenario in &SCENARIOS {
-        let calls = scenario.calls();
+        let (calls, above) = scenario.calls_and_folder_above();
         let step = |(call, printed): &(SystemCall, String)| -> Option<String> {
             let file = |path: &str| path.rsplit('/').next().unwrap().trim_end_matches(['>', '"', ')']).to_owned();
             match &*call.name {
@@ -383,7 +390,8 @@ fn files_are_synced_before_they_are_renamed_and_their_folder_after() {
         steps.retain(|step| !step.starts_with("ftruncate"));
         steps.dedup();
         let generation = if scenario.name == "next publication" { 4 } else { scenario.old.unwrap_or(0) + 1 };
-        let expected = [
+        let made = (scenario.old.is_none()).then(|| format!("fsync {above}"));
+        let published = [
             format!("write gallery.{generation}.idx.tmp"),
             format!("fsync gallery.{generation}.idx.tmp"),
             format!("rename gallery.{generation}.idx"),
@@ -393,6 +401,7 @@ fn files_are_synced_before_they_are_renamed_and_their_folder_after() {
             "rename CURRENT".into(),
             "fsync index".into(),
         ];
+        let expected: Vec<String> = made.into_iter().chain(published).collect();
         assert_eq!(steps, expected, "{}", scenario.name);
     }
 }

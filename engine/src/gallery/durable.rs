@@ -44,6 +44,27 @@ fn write(path: &Path, fill: impl FnOnce(&mut File) -> io::Result<()>) -> io::Res
     file.sync_all()
 }
 
+/// Makes the folder `dir`, and those above it that are missing, so that they outlast a power cut.
+pub(super) fn create_folder(dir: &Path) -> Result<(), GalleryError> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    let parent = match dir.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => {
+            create_folder(parent)?;
+            parent
+        }
+        None => Path::new("."),
+    };
+    match std::fs::create_dir(dir) {
+        // Another process was as quick.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => {}
+        made => made.map_err(GalleryError::io(dir))?,
+    }
+    sync_folder(parent).map_err(GalleryError::io(parent))
+}
+
 /// Makes renames in `dir` outlast a power cut.
 fn sync_folder(dir: &Path) -> io::Result<()> {
     match File::open(dir)?.sync_all() {

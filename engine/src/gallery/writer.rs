@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use facerecog_kernels::codes::{BLOCK_ROWS, block_lines, encode_block};
 use rayon::prelude::*;
 
-use super::durable::{ReplaceError, remove_unfinished, replace_file};
+use super::durable::{ReplaceError, create_folder, remove_unfinished, replace_file};
 use super::format::{self, Header, PersonRecord, RowRecord, Section, SectionKind, SkippedRecord, StringRef};
 use super::generation::{self, CURRENT, LOCK, current_generation};
 use super::{GalleryError, Row, SkippedRow};
@@ -37,7 +37,7 @@ impl IndexWriter {
     /// [`GalleryError::Locked`] when another writer is at work; otherwise the folder cannot be
     /// written to.
     pub fn lock(dir: &Path) -> Result<Self, GalleryError> {
-        std::fs::create_dir_all(dir).map_err(GalleryError::io(dir))?;
+        create_folder(dir)?;
         let path = dir.join(LOCK);
         let lock =
             OpenOptions::new().write(true).create(true).truncate(false).open(&path).map_err(GalleryError::io(&path))?;
