@@ -35,6 +35,7 @@ test:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy $(BUILD) --all-targets -- -D warnings
 	$(CARGO) test $(BUILD) -- --show-output
+	$(CARGO) test $(BUILD) --features recognizer-server/otel --test traces -- --show-output
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(BUILD) --no-deps
 
 bench:

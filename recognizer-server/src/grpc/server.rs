@@ -88,13 +88,20 @@ pub(crate) fn serve(
         .enable_all()
         .build()
         .map_err(ServeError::Start)?;
-    let result = runtime.block_on(run(recognizer, config, log, reread));
+    // What it sends when it is dropped takes waiting, which is not allowed inside the runtime.
+    let log = Arc::new(log);
+    let result = runtime.block_on(run(recognizer, config, Arc::clone(&log), reread));
     // Photos that are still being worked on have been given up.
     runtime.shutdown_background();
     result
 }
 
-async fn run(recognizer: Recognizer, config: ServerConfig, log: LogHandle, reread: Reread) -> Result<(), ServeError> {
+async fn run(
+    recognizer: Recognizer,
+    config: ServerConfig,
+    log: Arc<LogHandle>,
+    reread: Reread,
+) -> Result<(), ServeError> {
     let mut signals = Signals::new().map_err(ServeError::Start)?;
     let roots = PhotoRoots::new(&config.image_roots).map_err(ServeError::ImageRoot)?;
     let tls = Tls::read(&config)?;
@@ -247,7 +254,7 @@ impl Signals {
 /// What SIGHUP brings up to date while calls go on.
 struct Reload {
     config: ServerConfig,
-    log: LogHandle,
+    log: Arc<LogHandle>,
     reread: Reread,
     tls: Option<Tls>,
     guard: ChangeGuard,
