@@ -1,20 +1,37 @@
 //! Convolutional networks for one image: a [`Graph`] of operations is compiled into a [`Network`], which runs on images
 //! of any size.
+//!
+//! Compiling joins neighbouring nodes into layers and packs the weights of each for its kernel. A run finds the sizes
+//! of all maps first, and checks them, so that kernels can go through memory without looking. Maps are in blocks of
+//! as many channels as a register has lanes.
 
 mod check;
 mod error;
+mod fuse;
 mod graph;
+mod kernel;
+mod lanes;
+mod layer;
+mod memory;
+mod plan;
+#[cfg(test)]
 mod reference;
 mod shape;
+#[cfg(test)]
+mod tests;
+mod workspace;
 
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 pub use error::{GraphError, RunError};
 pub use graph::{Activation, Convolution, Graph, Node, Operation, Padding, Value, Window};
+pub use workspace::{Output, Outputs, Workspace};
 
 use crate::Instructions;
-use reference::Map;
-use shape::numbers;
+use kernel::{lanes, layout};
+use layer::{Kernel, Step};
+use plan::Plan;
 
 /// Numbers that products are taken of. Sums are f32 always.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -44,29 +61,12 @@ impl Precision {
 /// A graph with its weights in the order in which kernels read them.
 #[derive(Debug)]
 pub struct Network {
-    graph: Graph,
-}
-
-/// Memory for the maps of a run. It grows to what the largest run takes; a run of a size that was run before allocates
-/// nothing. It may serve several networks, one run at a time.
-#[derive(Debug, Default)]
-pub struct Workspace {
-    outputs: Vec<Map>,
-}
-
-/// What a run gave, in the order of [`Graph::outputs`]. It is in the workspace until the next run.
-#[derive(Debug, Clone, Copy)]
-pub struct Outputs<'w> {
-    maps: &'w [Map],
-}
-
-/// One of the [`Outputs`].
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Output<'w> {
-    /// `[channels, height, width]`.
-    pub shape: [usize; 3],
-    /// In row-major order.
-    pub values: &'w [f32],
+    /// Tells its plans in a workspace from those of other networks.
+    id: u64,
+    instructions: Instructions,
+    image_channels: usize,
+    steps: Vec<Step>,
+    outputs: Vec<usize>,
 }
 
 /// One layer of a network: a node, or several that run as one.
@@ -96,8 +96,13 @@ impl Network {
         if !precision.is_available(instructions) {
             return Err(GraphError::NoPrecision { precision, instructions });
         }
-        check::channels(&graph)?;
-        Ok(Self { graph })
+        let channels = check::channels(&graph)?;
+        let image_channels = graph.input_channels;
+        let (drafts, mut outputs) = fuse::fuse(graph, &channels);
+        let steps = layer::steps(instructions, image_channels, drafts, &mut outputs);
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        Ok(Self { id, instructions, image_channels, steps, outputs })
     }
 
     /// Runs an image, `[channels, height, width]` in row-major order.
@@ -107,22 +112,66 @@ impl Network {
     pub fn run<'w>(
         &self,
         image: &[f32],
-        [height, width]: [usize; 2],
+        size: [usize; 2],
         workspace: &'w mut Workspace,
     ) -> Result<Outputs<'w>, RunError> {
-        let shape = [self.graph.input_channels, height, width];
-        if numbers(shape) != Ok(image.len()) {
-            let (channels, numbers) = (shape[0], image.len());
-            return Err(RunError::WrongLength { channels, height, width, numbers });
+        self.run_and_tell(image, size, workspace, |_| {})
+    }
+
+    /// Calls `done` after each step.
+    fn run_and_tell<'w>(
+        &self,
+        image: &[f32],
+        [height, width]: [usize; 2],
+        workspace: &'w mut Workspace,
+        mut done: impl FnMut(usize),
+    ) -> Result<Outputs<'w>, RunError> {
+        let channels = self.image_channels;
+        if shape::numbers([channels, height, width]) != Ok(image.len()) {
+            return Err(RunError::WrongLength { channels, height, width, numbers: image.len() });
         }
-        let image = Map { shape, values: image.to_vec() };
-        workspace.outputs = reference::run(&self.graph, &image).map_err(|(node, reason)| RunError::Size {
-            height,
-            width,
-            layer: self.graph.nodes[node].name.clone(),
-            reason,
-        })?;
-        Ok(Outputs { maps: &workspace.outputs })
+        let (plan, memory) = workspace.prepare(self.id, [height, width], || self.plan([height, width]))?;
+        for (index, step) in self.steps.iter().enumerate() {
+            self.run_step(index, step, plan, image, memory);
+            done(index);
+        }
+        for (&value, (shape, place)) in self.outputs.iter().zip(&plan.outputs) {
+            let [x, y] = disjoint(memory, [plan.places[value - 1].clone(), place.clone()]);
+            layout::unblock(lanes(self.instructions), *shape, x, y);
+        }
+        Ok(Outputs::new(&plan.outputs, memory))
+    }
+
+    fn run_step(&self, index: usize, step: &Step, plan: &Plan, image: &[f32], memory: &mut [f32]) {
+        let (place, scratch) = (plan.places[index].clone(), plan.scratch[index].clone());
+        let shape = plan.shapes[index + 1];
+        if let Kernel::Concat = step.kernel {
+            let mut channel = 0;
+            for &input in &step.inputs {
+                let [x, y] = disjoint(memory, [plan.places[input - 1].clone(), place.clone()]);
+                let [channels, height, width] = plan.shapes[input];
+                layout::join(lanes(self.instructions), channels, height * width, x, channel, y);
+                channel += channels;
+            }
+            return;
+        }
+        let input = step.inputs[0];
+        let x_place = if input == 0 { 0..0 } else { plan.places[input - 1].clone() };
+        let residual = step.residual.filter(|&residual| residual != input);
+        let residual_place = residual.map_or(0..0, |residual| plan.places[residual - 1].clone());
+        let [x, residual, y, scratch] = disjoint(memory, [x_place, residual_place, place, scratch]);
+        let x: &[f32] = if input == 0 { image } else { x };
+        let residual: &[f32] = if step.residual == Some(input) { x } else { residual };
+        let residual = step.residual.map(|value| (residual, plan.shapes[value]));
+        step.run(self.instructions, (x, plan.shapes[input]), residual, (y, shape), scratch);
+    }
+
+    fn plan(&self, [height, width]: [usize; 2]) -> Result<Plan, RunError> {
+        let image = [self.image_channels, height, width];
+        Plan::new(self.instructions, &self.steps, &self.outputs, image).map_err(|(step, reason)| {
+            let layer = self.steps.get(step).map(|step| step.name.clone()).unwrap_or_default();
+            RunError::Size { height, width, layer, reason }
+        })
     }
 
     /// The layers, for images of one size.
@@ -130,8 +179,15 @@ impl Network {
     /// # Errors
     /// When the network cannot run on images of this size.
     pub fn explain(&self, size: [usize; 2]) -> Result<Vec<Layer>, RunError> {
-        let _ = size;
-        Ok(Vec::new())
+        let plan = self.plan(size)?;
+        let layer = |(step, &shape): (&Step, _)| Layer {
+            name: step.name.clone(),
+            kernel: step.kernel_name(),
+            shape,
+            multiplications: step.multiplications(shape),
+            time: None,
+        };
+        Ok(self.steps.iter().zip(&plan.shapes[1..]).map(layer).collect())
     }
 
     /// Runs an image as [`run`](Self::run) does, and takes the time of each layer.
@@ -139,8 +195,14 @@ impl Network {
     /// # Errors
     /// As [`run`](Self::run).
     pub fn profile(&self, image: &[f32], size: [usize; 2], workspace: &mut Workspace) -> Result<Vec<Layer>, RunError> {
-        self.run(image, size, workspace)?;
-        self.explain(size)
+        let mut layers = self.explain(size)?;
+        let mut begin = Instant::now();
+        self.run_and_tell(image, size, workspace, |step| {
+            let now = Instant::now();
+            layers[step].time = Some(now - begin);
+            begin = now;
+        })?;
+        Ok(layers)
     }
 
     /// Shapes of the outputs, for images of one size.
@@ -148,47 +210,27 @@ impl Network {
     /// # Errors
     /// When the network cannot run on images of this size.
     pub fn output_shapes(&self, size: [usize; 2]) -> Result<Vec<[usize; 3]>, RunError> {
-        let image = vec![0.0; self.graph.input_channels * size[0] * size[1]];
-        Ok(self.run(&image, size, &mut Workspace::new())?.iter().map(|output| output.shape).collect())
+        Ok(self.plan(size)?.outputs.into_iter().map(|(shape, _)| shape).collect())
+    }
+
+    /// Bytes of memory that a run on images of one size takes for maps.
+    ///
+    /// # Errors
+    /// When the network cannot run on images of this size.
+    pub fn map_bytes(&self, size: [usize; 2]) -> Result<usize, RunError> {
+        Ok(self.plan(size)?.numbers * size_of::<f32>())
     }
 
     /// Bytes of the packed weights.
     pub fn weight_bytes(&self) -> usize {
-        0
+        self.steps.iter().map(Step::weight_bytes).sum()
     }
 }
 
-impl Workspace {
-    /// An empty one.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Bytes that it has for maps, those of the largest run so far.
-    pub fn peak_bytes(&self) -> usize {
-        0
-    }
-}
-
-impl<'w> Outputs<'w> {
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.maps.len()
-    }
-
-    /// Never: a graph has outputs.
-    pub fn is_empty(&self) -> bool {
-        self.maps.is_empty()
-    }
-
-    /// The output of this index.
-    pub fn get(&self, index: usize) -> Option<Output<'w>> {
-        self.maps.get(index).map(|map| Output { shape: map.shape, values: &map.values })
-    }
-
-    /// All of them in their order.
-    pub fn iter(&self) -> impl Iterator<Item = Output<'w>> + use<'w> {
-        let outputs = *self;
-        (0..self.len()).filter_map(move |index| outputs.get(index))
-    }
+/// Stretches of memory that share nothing.
+///
+/// # Panics
+/// When they do.
+fn disjoint<const N: usize>(memory: &mut [f32], places: [std::ops::Range<usize>; N]) -> [&mut [f32]; N] {
+    memory.get_disjoint_mut(places).expect("a plan gives values that are needed at once places of their own")
 }
