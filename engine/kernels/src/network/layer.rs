@@ -212,10 +212,12 @@ impl Step {
             }
             Kernel::Dense(dense, _) => {
                 let size = dense.window.count([height, width])?;
+                dense.prepare(instructions, size);
                 of_map(dense.outputs, size, dense.scratch_numbers(instructions, size))
             }
             Kernel::Grouped(groups) => {
                 let size = groups[0].window.count([height, width])?;
+                groups.iter().for_each(|group| group.prepare(instructions, size));
                 let outputs = groups.iter().map(|group| group.outputs).sum();
                 of_map(outputs, size, groups[0].scratch_numbers(instructions, size))
             }
@@ -303,8 +305,9 @@ impl Step {
         }
     }
 
-    /// The kernel's name, and what it is made for.
-    pub(super) fn kernel_name(&self) -> String {
+    /// The kernel's name for an output of this shape, and what it is made for.
+    pub(super) fn kernel_name(&self, instructions: Instructions, [_, rows, columns]: Shape) -> String {
+        let size = [rows, columns];
         let window = |name: &str, window: &super::graph::Window| {
             let [rows, columns] = window.kernel;
             let stride = if window.stride == [1; 2] { String::new() } else { format!(" /{}", window.stride[0]) };
@@ -313,8 +316,10 @@ impl Step {
         match &self.kernel {
             Kernel::Block => "blocks".into(),
             Kernel::Dense(_, Some(_)) => "fully connected".into(),
-            Kernel::Dense(dense, None) => window("dense", &dense.window),
-            Kernel::Grouped(groups) => window("grouped", &groups[0].window),
+            Kernel::Dense(dense, None) => window(dense.way_name(instructions, size), &dense.window),
+            Kernel::Grouped(groups) => {
+                format!("grouped {}", window(groups[0].way_name(instructions, size), &groups[0].window))
+            }
             Kernel::First(first) => window("first", &first.window),
             Kernel::Depthwise(depthwise) => window("depthwise", &depthwise.window),
             Kernel::Elementwise(_) => "elementwise".into(),

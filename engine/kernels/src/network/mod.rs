@@ -182,7 +182,7 @@ impl Network {
         let plan = self.plan(size)?;
         let layer = |(step, &shape): (&Step, _)| Layer {
             name: step.name.clone(),
-            kernel: step.kernel_name(),
+            kernel: step.kernel_name(self.instructions, shape),
             shape,
             multiplications: step.multiplications(shape),
             time: None,

@@ -130,6 +130,20 @@ proptest! {
         compare(&convolution_graph(channels, window, activation, residual), size);
     }
 
+    /// Large enough that it pays to do them by squares.
+    #[test]
+    fn square_convolutions(
+        channels in (8..40_usize, 8..70_usize, 1..3_usize).prop_map(|(inputs, outputs, groups)| [inputs, outputs, groups]),
+        padding in [0..3_usize, 0..3, 0..3, 0..3],
+        activation in activation(1),
+        residual in proptest::option::of(1..70_usize),
+        size in [8..30_usize, 8..30],
+    ) {
+        let [top, left, bottom, right] = padding;
+        let window = Window { padding: Padding { top, left, bottom, right }, ..Window::square(3, 1, 0) };
+        compare(&convolution_graph(channels, window, activation, residual), size);
+    }
+
     #[test]
     fn grouped_convolutions(
         channels in prop_oneof![

@@ -1,8 +1,11 @@
-//! Convolutions with any window over maps in blocks. The inputs of a tile's windows are gathered one after the other,
-//! so that one innermost loop does them all; those of a plain 1×1 are so already.
+//! Convolutions with any window over maps in blocks. Where the pixels of a tile do not look at pixels that are together,
+//! all within the map, what they look at is gathered first, so that one innermost loop does them all.
+
+use std::sync::OnceLock;
 
 use super::finish::Bend;
 use super::tile::{Finish, Sum, Tiles, blocks_at_once, sum, with_tile};
+use super::winograd::Winograd;
 use super::{blocked_numbers, lanes};
 use crate::Instructions;
 use crate::network::graph::{Padding, Window};
@@ -24,6 +27,21 @@ pub(in crate::network) struct Dense {
     /// In blocks.
     bias: Memory,
     pub(in crate::network) bend: Bend,
+    /// Made when a size is met for which it pays.
+    winograd: OnceLock<Winograd>,
+}
+
+/// How a convolution looks at a map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// A pixel at itself: a tile is any pixels one after the other.
+    Flat,
+    /// A tile is part of a row.
+    Rows,
+    /// At copies.
+    Gathered,
+    /// At squares.
+    Winograd,
 }
 
 /// Maps of a run.
@@ -68,17 +86,28 @@ impl Dense {
         }
         let bias = super::finish::per_channel(bias, outputs, lanes);
         assert!(bend.fits(outputs.div_ceil(lanes), lanes), "slopes");
-        Self { inputs, outputs, window, weights: packed, bias, bend }
+        Self { inputs, outputs, window, weights: packed, bias, bend, winograd: OnceLock::new() }
     }
 
     pub(in crate::network) fn weight_bytes(&self) -> usize {
-        size_of_val(self.weights.numbers())
+        size_of_val(self.weights.numbers()) + self.winograd.get().map_or(0, Winograd::weight_bytes)
     }
 
-    /// Whether the inputs of a tile are together without being gathered.
-    fn is_plain(&self) -> bool {
+    /// How it looks at a map, for outputs of so many rows and columns.
+    fn way(&self, instructions: Instructions, size: [usize; 2]) -> Way {
         let Window { kernel, stride, padding, .. } = self.window;
-        kernel == [1; 2] && stride == [1; 2] && padding == Padding::default()
+        let channels = [self.inputs, self.outputs];
+        if Winograd::can(&self.window) && Winograd::pays(channels, lanes(instructions), size) {
+            return Way::Winograd;
+        }
+        if stride != [1; 2] || padding != Padding::default() {
+            return Way::Gathered;
+        }
+        if kernel == [1; 2] {
+            return Way::Flat;
+        }
+        // A tile of half the pixels takes no longer for each.
+        if size[1] >= most_pixels(instructions) / 2 { Way::Rows } else { Way::Gathered }
     }
 
     /// Numbers gathered for a pixel.
@@ -93,12 +122,41 @@ impl Dense {
 
     /// Numbers of scratch for a run.
     pub(in crate::network) fn scratch_numbers(&self, instructions: Instructions, [rows, columns]: [usize; 2]) -> usize {
-        if self.is_plain() {
-            return 0;
+        match self.way(instructions, [rows, columns]) {
+            Way::Flat | Way::Rows => return 0,
+            Way::Winograd => {
+                let channels = [self.inputs, self.outputs];
+                return Winograd::scratch_numbers(channels, lanes(instructions), [rows, columns]);
+            }
+            Way::Gathered => {}
         }
         let (lanes, most) = (lanes(instructions), most_pixels(instructions));
         let pixels = (self.tiles_at_once(lanes, most) * most).min((rows * columns).next_multiple_of(most));
         pixels * self.gathered_of_pixel(lanes)
+    }
+
+    /// What [`run`](Self::run) needs for outputs of this size beside scratch, ahead of it.
+    pub(in crate::network) fn prepare(&self, instructions: Instructions, size: [usize; 2]) {
+        if self.way(instructions, size) == Way::Winograd {
+            self.winograd.get_or_init(|| self.winograd(lanes(instructions)));
+        }
+    }
+
+    fn winograd(&self, lanes: usize) -> Winograd {
+        let weight = |output: usize, input: usize, tap: usize| {
+            let (block, lane) = (output / lanes, output % lanes);
+            self.weights.numbers()[((block * 9 + tap) * self.inputs + input) * lanes + lane]
+        };
+        Winograd::new([self.inputs, self.outputs], lanes, self.window.padding, weight)
+    }
+
+    /// Name of the way that is gone for outputs of this size.
+    pub(in crate::network) fn way_name(&self, instructions: Instructions, size: [usize; 2]) -> &'static str {
+        match self.way(instructions, size) {
+            Way::Flat | Way::Rows => "dense",
+            Way::Gathered => "gathered",
+            Way::Winograd => "winograd",
+        }
     }
 
     /// # Panics
@@ -117,8 +175,14 @@ impl Dense {
             assert!(channels <= self.outputs.next_multiple_of(lanes));
             assert!(residual.len() >= blocked_numbers(lanes, [channels, output[1], output[2]]));
         }
+        if self.way(instructions, maps.size) == Way::Winograd {
+            let winograd = self.winograd.get_or_init(|| self.winograd(lanes));
+            // SAFETY: the CPU has the instructions, and maps and scratch are as long as their shapes say.
+            unsafe { winograd.run(instructions, self.bias.numbers(), &self.bend, maps) };
+            return;
+        }
         // SAFETY: the CPU has the instructions, and maps and scratch are as long as their shapes say.
-        unsafe { dense(instructions, self, maps) };
+        unsafe { dense(instructions, instructions, self, maps) };
     }
 }
 
@@ -138,15 +202,18 @@ fn most_pixels(instructions: Instructions) -> usize {
 with_lanes! {
     /// # Safety
     /// The CPU has the instructions; the lengths are those that [`Dense::run`] checks.
-    dense = run_dense(layer: &Dense, maps: &mut Maps<'_>)
+    dense = run_dense(instructions: Instructions, layer: &Dense, maps: &mut Maps<'_>)
 }
 
 #[inline(always)]
-unsafe fn run_dense<L: Lanes>(layer: &Dense, maps: &mut Maps<'_>) {
+unsafe fn run_dense<L: Lanes>(instructions: Instructions, layer: &Dense, maps: &mut Maps<'_>) {
     let pixels = maps.size[0] * maps.size[1];
     let map_pixels = maps.shape[1] * maps.shape[2];
-    let tiles = Tiles::new(pixels, L::PIXELS);
-    let plain = layer.is_plain();
+    let way = layer.way(instructions, maps.size);
+    let tiles = match way {
+        Way::Flat | Way::Gathered | Way::Winograd => Tiles::new(1, pixels, L::PIXELS),
+        Way::Rows => Tiles::new(maps.size[0], maps.size[1], L::PIXELS),
+    };
     let at_once = layer.tiles_at_once(L::LANES, L::PIXELS);
     let gathered_of_pixel = layer.gathered_of_pixel(L::LANES);
     let output_blocks = layer.outputs.div_ceil(L::LANES);
@@ -156,7 +223,7 @@ unsafe fn run_dense<L: Lanes>(layer: &Dense, maps: &mut Maps<'_>) {
     let blocks = layer.inputs.div_ceil(L::LANES);
     for first in (0..tiles.count).step_by(at_once) {
         let chunk = first..tiles.count.min(first + at_once);
-        if !plain {
+        if way == Way::Gathered {
             for tile in chunk.clone() {
                 let (pixel, size) = tiles.get(tile);
                 let place = (tile - first) * L::PIXELS * gathered_of_pixel;
@@ -170,20 +237,32 @@ unsafe fn run_dense<L: Lanes>(layer: &Dense, maps: &mut Maps<'_>) {
             for tile in chunk.clone() {
                 let (pixel, size) = tiles.get(tile);
                 // SAFETY: the offsets stay within what `Dense::run` checked: `x` has `map_pixels` pixels a block and
-                // `y` and the residual `pixels`, of which `pixel..pixel + size` are read or written; what was
-                // gathered lies `tile - first` whole tiles into the scratch. The weights are those of the blocks from
+                // `y` and the residual `pixels`, of which `pixel..pixel + size` are read or written; a window without
+                // padding stays on the map; what was gathered lies `tile - first` whole tiles into the scratch. The weights are those of the blocks from
                 // `block` on, of which at least `at_once` are left.
                 unsafe {
-                    let (x, x_step) = if plain {
-                        (maps.x.as_ptr().add(pixel * L::LANES), map_pixels * L::LANES)
-                    } else {
-                        (maps.scratch.as_ptr().add((tile - first) * L::PIXELS * gathered_of_pixel), size * L::LANES)
+                    let map_step = map_pixels * L::LANES;
+                    let Window { kernel, dilation, .. } = layer.window;
+                    let steps = [dilation[0] * maps.shape[2] * L::LANES, dilation[1] * L::LANES];
+                    let (x, window, window_steps, block_step) = match way {
+                        Way::Flat => (maps.x.as_ptr().add(pixel * L::LANES), [1; 2], [0; 2], map_step),
+                        Way::Rows => {
+                            let (row, column) = (pixel / maps.size[1], pixel % maps.size[1]);
+                            let pixel = row * maps.shape[2] + column;
+                            (maps.x.as_ptr().add(pixel * L::LANES), kernel, steps, map_step)
+                        }
+                        Way::Gathered | Way::Winograd => {
+                            let place = (tile - first) * L::PIXELS * gathered_of_pixel;
+                            let steps = [0, blocks * size * L::LANES];
+                            (maps.scratch.as_ptr().add(place), [1, taps], steps, size * L::LANES)
+                        }
                     };
                     let job = Sum {
                         x,
-                        x_step,
-                        taps,
+                        window,
+                        window_steps,
                         blocks,
+                        block_step,
                         last: layer.inputs - (blocks - 1) * L::LANES,
                         weights: layer.weights.numbers().as_ptr().add(block * block_weights),
                         weights_step: block_weights,

@@ -120,7 +120,7 @@ unsafe fn run_stride<L: Lanes, const S: usize>(layer: &First, maps: &mut Maps<'_
     let Window { kernel, stride, dilation, .. } = layer.window;
     let image = if [height, width] == maps.shape[1..] { maps.x.as_ptr() } else { maps.scratch.as_ptr() };
     let [rows, columns] = maps.size;
-    let tiles = Tiles::new(columns, L::PIXELS);
+    let tiles = Tiles::new(1, columns, L::PIXELS);
     let blocks = layer.outputs.div_ceil(L::LANES);
     let block_weights = layer.inputs * kernel[0] * kernel[1] * L::LANES;
     for row in 0..rows {

@@ -13,6 +13,7 @@ pub(super) mod layout;
 pub(super) mod pool;
 pub(super) mod softmax;
 mod tile;
+mod winograd;
 
 use super::shape::Shape;
 use crate::Instructions;

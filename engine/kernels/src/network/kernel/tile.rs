@@ -6,17 +6,20 @@
 use super::finish::BendAt;
 use crate::network::lanes::Lanes;
 
-/// What a tile sums: `taps × blocks` blocks of inputs, in each its channels one after the other.
+/// What a tile sums: for each row and column of the window, blocks of inputs, in each its channels one after the other.
 #[derive(Clone, Copy)]
 pub(super) struct Sum {
     /// The first pixel's first number. A pixel's channels of a block are together, and so are the pixels of a tile.
     pub(super) x: *const f32,
-    /// From a block to the next.
-    pub(super) x_step: usize,
-    pub(super) taps: usize,
-    /// Blocks of a tap.
+    /// Rows and columns of the window.
+    pub(super) window: [usize; 2],
+    /// From a row and a column of the window to the next.
+    pub(super) window_steps: [usize; 2],
+    /// Blocks of inputs.
     pub(super) blocks: usize,
-    /// Channels in the last block of a tap.
+    /// From a block to the next.
+    pub(super) block_step: usize,
+    /// Channels in the last block.
     pub(super) last: usize,
     /// For each channel in the order of the sum, the weights of a block of outputs.
     pub(super) weights: *const f32,
@@ -95,15 +98,18 @@ pub(super) unsafe fn sum<L: Lanes, const P: usize, const B: usize>(sum: &Sum, fi
     // SAFETY: the caller's word.
     unsafe {
         let mut sums = begin::<L, P, B>(finish);
-        let (mut x, mut weights) = (sum.x, sum.weights);
-        for _ in 0..sum.taps {
-            for block in 1..=sum.blocks {
-                let channels = if block == sum.blocks { sum.last } else { L::LANES };
-                for channel in 0..channels {
-                    step::<L, P, B>(&mut sums, x.add(channel), L::LANES, weights, sum.weights_step);
-                    weights = weights.add(L::LANES);
+        let mut weights = sum.weights;
+        for row in 0..sum.window[0] {
+            for column in 0..sum.window[1] {
+                let x = sum.x.add(row * sum.window_steps[0] + column * sum.window_steps[1]);
+                for block in 0..sum.blocks {
+                    let x = x.add(block * sum.block_step);
+                    let channels = if block + 1 == sum.blocks { sum.last } else { L::LANES };
+                    for channel in 0..channels {
+                        step::<L, P, B>(&mut sums, x.add(channel), L::LANES, weights, sum.weights_step);
+                        weights = weights.add(L::LANES);
+                    }
                 }
-                x = x.add(sum.x_step);
             }
         }
         end::<L, P, B>(sums, finish);
@@ -202,24 +208,30 @@ unsafe fn store<L: Lanes, const P: usize, const B: usize>(
     }
 }
 
-/// Parts `pixels` into tiles of nearly one size, none larger than `most`.
+/// Parts of rows of pixels in tiles of nearly one size, none larger than `most`.
 #[derive(Clone, Copy)]
 pub(super) struct Tiles {
+    /// Of all rows.
     pub(super) count: usize,
+    /// Of a row.
+    of_row: usize,
+    row: usize,
     size: usize,
     larger: usize,
 }
 
 impl Tiles {
-    pub(super) fn new(pixels: usize, most: usize) -> Self {
-        let count = pixels.div_ceil(most);
-        Self { count, size: pixels / count.max(1), larger: pixels % count.max(1) }
+    pub(super) fn new(rows: usize, columns: usize, most: usize) -> Self {
+        let of_row = columns.div_ceil(most);
+        let (size, larger) = (columns / of_row.max(1), columns % of_row.max(1));
+        Self { count: rows * of_row, of_row, row: columns, size, larger }
     }
 
-    /// First pixel and size of a tile.
+    /// First pixel, counted over all rows, and size of a tile.
     #[inline(always)]
     pub(super) fn get(self, tile: usize) -> (usize, usize) {
-        (tile * self.size + tile.min(self.larger), self.size + usize::from(tile < self.larger))
+        let (row, tile) = (tile / self.of_row, tile % self.of_row);
+        (row * self.row + tile * self.size + tile.min(self.larger), self.size + usize::from(tile < self.larger))
     }
 
     /// Size of the largest.
