@@ -48,7 +48,9 @@ fn compare(graph: &Graph, [height, width]: [usize; 2]) {
         for (output, expected) in outputs.iter().zip(expected) {
             assert_eq!(output.shape, expected.shape, "{instructions:?}");
             let difference = difference(output.values, &expected.values);
-            assert!(difference <= 1e-4, "{instructions:?}: {difference} in {:?}", network.explain([height, width]));
+            let layers = network.explain([height, width]).unwrap();
+            let bound = if layers.iter().any(|layer| layer.kernel.contains("winograd")) { 1e-3 } else { 1e-4 };
+            assert!(difference <= bound, "{instructions:?}: {difference} in {layers:?}");
         }
     }
 }
