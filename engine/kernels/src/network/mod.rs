@@ -9,6 +9,8 @@ mod check;
 mod error;
 mod fuse;
 mod graph;
+#[cfg(all(test, unix))]
+mod guarded;
 mod kernel;
 mod lanes;
 mod layer;

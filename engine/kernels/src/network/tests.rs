@@ -30,6 +30,47 @@ fn difference(a: &[f32], b: &[f32]) -> f32 {
     a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max) / greatest
 }
 
+/// Runs each step on memory of its own, as long as its numbers and full of what must not be used.
+#[cfg(unix)]
+fn run_guarded(network: &Network, image: &Map, outputs: &Outputs<'_>) {
+    use guarded::{Memory, Side};
+
+    let full = |count| {
+        let mut memory = Memory::zeros(count);
+        memory.numbers_mut().fill(f32::NAN);
+        memory
+    };
+    let lanes = lanes(network.instructions);
+    for side in [Side::Begin, Side::End] {
+        guarded::put_against(side);
+        let plan = network.plan([image.shape[1], image.shape[2]]).unwrap();
+        let mut values = vec![Memory::from_slice(&image.values)];
+        for (index, step) in network.steps.iter().enumerate() {
+            let mut y = full(plan.places[index].len());
+            let mut scratch = full(plan.scratch[index].len());
+            let value = |value: usize| (values[value].numbers(), plan.shapes[value]);
+            if let Kernel::Concat = step.kernel {
+                let mut channel = 0;
+                for &input in &step.inputs {
+                    let (x, [channels, height, width]) = value(input);
+                    layout::join(lanes, channels, height * width, x, channel, y.numbers_mut());
+                    channel += channels;
+                }
+            } else {
+                let y = (y.numbers_mut(), plan.shapes[index + 1]);
+                let residual = step.residual.map(value);
+                step.run(network.instructions, value(step.inputs[0]), residual, y, scratch.numbers_mut());
+            }
+            values.push(y);
+        }
+        for (&value, output) in network.outputs.iter().zip(outputs.iter()) {
+            let mut y = full(output.values.len());
+            layout::unblock(lanes, output.shape, values[value].numbers(), y.numbers_mut());
+            assert_eq!(y.numbers(), output.values, "{side:?}");
+        }
+    }
+}
+
 fn compare(graph: &Graph, [height, width]: [usize; 2]) {
     let shape = [graph.input_channels, height, width];
     let image = Map { shape, values: numbers(7, shape.iter().product()) };
@@ -45,6 +86,8 @@ fn compare(graph: &Graph, [height, width]: [usize; 2]) {
             (expected, outputs) => panic!("{instructions:?}: {expected:?} but {outputs:?}"),
         };
         assert_eq!(outputs.len(), expected.len());
+        #[cfg(unix)]
+        run_guarded(&network, &image, &outputs);
         for (output, expected) in outputs.iter().zip(expected) {
             assert_eq!(output.shape, expected.shape, "{instructions:?}");
             let difference = difference(output.values, &expected.values);
