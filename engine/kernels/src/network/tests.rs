@@ -161,6 +161,55 @@ fn convolution_graph(
     Graph { input_channels: inputs, outputs: vec![Value::Node(nodes.len() - 1)], nodes }
 }
 
+/// The nearest number of 8 bits of mantissa, found by looking at both sides.
+fn rounded(number: f32) -> f32 {
+    let below = f32::from_bits(number.to_bits() & 0xffff_0000);
+    let above = f32::from_bits((number.to_bits() & 0xffff_0000) + 0x1_0000);
+    let (to_below, to_above) = ((number - below).abs(), (above - number).abs());
+    let is_even = |number: f32| number.to_bits() >> 16 & 1 == 0;
+    if to_below < to_above || to_below == to_above && is_even(below) { below } else { above }
+}
+
+/// A convolution of rounded numbers is that of the numbers in bfloat16.
+fn compare_bf16(channels: [usize; 3], window: Window, residual: Option<usize>, [height, width]: [usize; 2]) {
+    let Some(instructions) = available().find(|instructions| Precision::Bf16.is_available(*instructions)) else {
+        println!("skipped: no bfloat16 on this CPU");
+        return;
+    };
+    let mut graph = convolution_graph(channels, window, Some(Activation::Relu), residual);
+    // Without what precedes the convolutions, so that they read the image.
+    for node in &mut graph.nodes[2..] {
+        node.inputs.iter_mut().filter(|input| **input == Value::Node(1)).for_each(|input| *input = Value::Input);
+    }
+    let mut image = Map { shape: [graph.input_channels, height, width], values: Vec::new() };
+    image.values = numbers(11, image.shape.iter().product());
+    let outputs = {
+        let network = Network::compile(graph.clone(), instructions, Precision::Bf16).unwrap();
+        let mut workspace = Workspace::new();
+        let Ok(outputs) = network.run(&image.values, [height, width], &mut workspace) else { return };
+        #[cfg(unix)]
+        run_guarded(&network, &image, &outputs);
+        let kernels: Vec<_> = network.explain([height, width]).unwrap().into_iter().map(|layer| layer.kernel).collect();
+        // These keep all digits.
+        if kernels.iter().any(|kernel| kernel.contains("depthwise") || kernel.contains("winograd")) {
+            return;
+        }
+        if !kernels.iter().any(|kernel| kernel.contains("bf16")) {
+            return;
+        }
+        outputs.iter().next().unwrap().values.to_vec()
+    };
+    image.values.iter_mut().for_each(|number| *number = rounded(*number));
+    for node in &mut graph.nodes {
+        if let Operation::Convolution(convolution) = &mut node.operation {
+            convolution.weights.iter_mut().for_each(|number| *number = rounded(*number));
+        }
+    }
+    let expected = reference::run(&graph, &image).unwrap();
+    let difference = difference(&outputs, &expected[0].values);
+    assert!(difference <= 1e-5, "{difference}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
@@ -173,6 +222,17 @@ proptest! {
         size in [1..20_usize, 1..20],
     ) {
         compare(&convolution_graph(channels, window, activation, residual), size);
+    }
+
+    #[test]
+    fn bf16_convolutions(
+        channels in (5..70_usize, 32..70_usize).prop_map(|(inputs, outputs)| [inputs, outputs, 1]),
+        window in window(),
+        size in [1..20_usize, 1..20],
+    ) {
+        compare_bf16(channels, window, None, size);
+        compare_bf16(channels, window, Some(70), size);
+        compare_bf16(channels, Window::square(1, 1, 0), None, size);
     }
 
     /// Large enough that it pays to do them by squares.
