@@ -316,7 +316,7 @@ impl Translator {
         let shape = self.integers(node, 1)?.unwrap_or_default();
         let channels = Some(i64::try_from(map.channels).unwrap_or(i64::MAX));
         let form = match (map.form, shape) {
-            (Form::Map | Form::Flat, [Some(1 | 0 | -1), Some(_)] | [None, Some(-1)]) => Form::Flat,
+            (Form::Map | Form::Flat, [Some(-1..=1), Some(_)] | [None, Some(-1)]) => Form::Flat,
             (Form::ChannelsLast | Form::Pixels, [Some(1 | 0) | None, _, last]) if *last == channels => Form::Pixels,
             (form, shape) => return Err(Untranslatable(format!("Reshape of {form:?} to {shape:?}"))),
         };
