@@ -1,0 +1,1 @@
+//! Settings: flags and environment variables, with the original system's names.

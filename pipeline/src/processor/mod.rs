@@ -1,0 +1,1 @@
+//! Takes ids from the queue, asks the recognizer who is on the photo, and settles the row.

@@ -1,0 +1,1 @@
+//! Takes paths of photos over HTTP, stores them, and queues their ids.

@@ -1,0 +1,1 @@
+//! Gives photos that failed, or hang, another try.
