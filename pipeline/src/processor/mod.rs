@@ -112,6 +112,7 @@ impl Processor {
     }
 
     async fn handle_photo(&self, id: ImageId, delivery: Delivery) -> MessageEnd {
+        let attempts = delivery.attempts;
         let leave = match self.circuit.permit() {
             Ok(leave) => leave,
             Err(wait) => {
@@ -137,7 +138,7 @@ impl Processor {
             }
             Err(error) => {
                 tracing::warn!(%id, %error, "a photo could not be claimed");
-                delivery.requeue(backoff(delivery.attempts)).await;
+                delivery.requeue(backoff(attempts)).await;
                 return MessageEnd::Returned;
             }
         };
@@ -163,7 +164,7 @@ impl Processor {
                 end
             }
             Outcome::Returned => {
-                delivery.requeue(backoff(delivery.attempts)).await;
+                delivery.requeue(backoff(attempts)).await;
                 MessageEnd::Returned
             }
         }

@@ -84,7 +84,7 @@ impl Photo<'_> {
         };
         match self.person(image_name, found).await? {
             Some(person) => {
-                let ours = self.patiently(async || self.store().processed(&self.image, &person, found).await).await?;
+                let ours = self.patiently(|| self.store().processed(&self.image, &person, found)).await?;
                 Ok(self.written(ours, MessageEnd::Processed))
             }
             None => self.fail(&format!("nobody has the known photo {image_name}"), Some(found)).await,
@@ -96,18 +96,18 @@ impl Photo<'_> {
         let known = found.faces.iter().filter_map(|face| face.known.as_ref());
         let name = known.filter(|known| known.image_name == image_name).map(|known| known.person.as_str()).next();
         match name.filter(|name| !name.is_empty()) {
-            Some(name) => self.patiently(async || self.store().person_or_new(image_name, name).await).await.map(Some),
-            None => self.patiently(async || self.store().person_of(image_name).await).await,
+            Some(name) => self.patiently(|| self.store().person_or_new(image_name, name)).await.map(Some),
+            None => self.patiently(|| self.store().person_of(image_name)).await,
         }
     }
 
     async fn fail(&self, reason: &str, found: Option<&Recognition>) -> Result<Outcome, StoreError> {
-        let ours = self.patiently(async || self.store().failed(&self.image, reason, found).await).await?;
+        let ours = self.patiently(|| self.store().failed(&self.image, reason, found)).await?;
         Ok(self.written(ours, MessageEnd::Failed))
     }
 
     async fn give_back(&self) -> Result<Outcome, StoreError> {
-        self.patiently(async || self.store().release(&self.image).await).await?;
+        self.patiently(|| self.store().release(&self.image)).await?;
         Ok(Outcome::Returned)
     }
 
@@ -131,7 +131,10 @@ impl Photo<'_> {
     }
 
     /// A lease is as long as it makes sense to go on: after it the photo is given to another.
-    async fn patiently<T>(&self, statement: impl AsyncFn() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    async fn patiently<T, F>(&self, statement: impl FnMut() -> F) -> Result<T, StoreError>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
         patiently(self.processor.policy.lease, statement).await
     }
 }
