@@ -1,1 +1,86 @@
-//! The page "Persons of Interest".
+//! The page "Persons of Interest": every photo with who is on it, one photo with its faces, and the people.
+//!
+//! Pages are made here whole and work without script; what there is of it keeps them up to date.
+
+mod assets;
+mod csrf;
+mod detail;
+mod error;
+mod headers;
+mod list;
+mod people;
+mod picture;
+mod retry;
+mod site;
+mod version;
+
+use std::io;
+use std::path::PathBuf;
+
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{get, post};
+use axum::{Router, middleware};
+
+use crate::image::ImageId;
+use crate::queue::Publisher;
+use crate::store::Store;
+use error::PageError;
+use picture::{PhotoFolders, Pictures};
+use version::Version;
+
+/// Largest form without photos, in bytes.
+const MAX_FORM_BYTES: usize = 16 << 10;
+
+/// What pages are made of. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Frontend {
+    store: Store,
+    publisher: Option<Publisher>,
+    pictures: Pictures,
+    version: Version,
+}
+
+impl Frontend {
+    /// Shows what `store` holds, and photos that are below `photo_roots`; fails when one of these does not exist.
+    ///
+    /// Photos to be retried go to `publisher` at once; without one, and when it does not answer, the receiver takes
+    /// them from the outbox.
+    pub fn new(store: Store, publisher: Option<Publisher>, photo_roots: &[PathBuf]) -> io::Result<Self> {
+        let pictures = Pictures::new(PhotoFolders::open(photo_roots)?);
+        Ok(Self { store, publisher, pictures, version: Version::default() })
+    }
+
+    fn takes_uploads(&self) -> bool {
+        false
+    }
+
+    /// Queues photos that are in the outbox. A failure costs a moment alone: they stay in the outbox.
+    async fn queue(&self, ids: &[ImageId]) {
+        let Some(publisher) = &self.publisher else { return };
+        if let Err(error) = publisher.publish(ids).await {
+            tracing::warn!(%error, "left in the outbox");
+        } else if let Err(error) = self.store.queued(ids).await {
+            tracing::warn!(%error, "queued, and in the outbox still: will be queued twice");
+        }
+    }
+}
+
+/// The pages, and all that they need.
+pub fn router(frontend: Frontend) -> Router {
+    let pages = Router::new()
+        .route("/", get(list::list))
+        .route("/people", get(people::people))
+        .route("/photos/{id}", get(detail::detail))
+        .route("/photos/{id}/retry", post(retry::retry))
+        .layer(DefaultBodyLimit::max(MAX_FORM_BYTES))
+        .layer(middleware::from_fn(csrf::protect));
+    Router::new()
+        .merge(pages)
+        .route("/photos/{id}/thumbnail", get(picture::thumbnail))
+        .route("/photos/{id}/picture", get(picture::picture))
+        .route("/version", get(version::version))
+        .route("/assets/{digest}/{name}", get(assets::asset))
+        .fallback(async || PageError::NotFound)
+        .layer(middleware::from_fn(headers::secure))
+        .with_state(frontend)
+}
