@@ -11,7 +11,7 @@ use super::Frontend;
 use super::assets::{ADDRESSES, Addresses};
 use super::csrf::Token;
 use super::error::{PageError, page};
-use super::site::{Notice, Photo, Section, State as Shown, counted, person, said};
+use super::site::{Notice, Photo, Section, State as Shown, counted, person, reason, said};
 use crate::image::{FoundFace, ImageId, Status};
 use crate::store::ImageDetail;
 
@@ -88,7 +88,7 @@ pub(super) async fn detail(
         path: &summary.path,
         person: person(&summary),
         state: Shown::of(summary.status),
-        reason: summary.reason.as_deref(),
+        reason: reason(&summary),
         retry: summary.status == Some(Status::Failed),
         attempts,
         size: photo.size,

@@ -12,7 +12,7 @@ use super::Frontend;
 use super::assets::{ADDRESSES, Addresses};
 use super::csrf::Token;
 use super::error::{PageError, page};
-use super::site::{Notice, Photo, Section, State as Shown, counted, person, said};
+use super::site::{Notice, Photo, Section, State as Shown, counted, person, reason, said};
 use crate::image::{ImageId, Status};
 use crate::store::{Filter, ImageSummary};
 
@@ -126,7 +126,7 @@ impl<'a> Row<'a> {
             path: &image.path,
             person: person(image),
             state: Shown::of(image.status),
-            reason: image.reason.as_deref(),
+            reason: reason(image),
             retry: image.status == Some(Status::Failed),
             photo,
             said: said(image),

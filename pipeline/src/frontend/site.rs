@@ -42,6 +42,11 @@ pub(super) fn person(summary: &ImageSummary) -> &str {
     }
 }
 
+/// Why a photo failed; what an earlier try met with is past.
+pub(super) fn reason(summary: &ImageSummary) -> Option<&str> {
+    summary.reason.as_deref().filter(|_| summary.status == Some(Status::Failed))
+}
+
 /// What a screen reader says when a photo has changed.
 pub(super) fn said(summary: &ImageSummary) -> String {
     let name = summary.person.as_deref().map(|name| format!(", {name}")).unwrap_or_default();
@@ -73,7 +78,7 @@ pub(super) struct Box {
 }
 
 /// Height of the numbers at the boxes, in pixels of CSS.
-const TEXT_SIZE: f32 = 18.0;
+const TEXT_SIZE: f32 = 22.0;
 
 impl Photo {
     /// The photo of `summary` at `address`, at most `side` pixels wide and high.
@@ -215,6 +220,6 @@ mod tests {
         }
         assert!(photo.boxes.is_empty());
         photo.add(&face(-3.0, 1.0), None);
-        assert_eq!((photo.boxes.len(), photo.shown, photo.text_size), (1, Some((50, 25)), 36.0));
+        assert_eq!((photo.boxes.len(), photo.shown, photo.text_size), (1, Some((50, 25)), 44.0));
     }
 }

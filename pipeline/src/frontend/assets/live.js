@@ -10,7 +10,8 @@ const MOST_SAID = 3;
 function exchangeRows(body, next) {
   const kept = new Map(Array.from(body.children, (row) => [row.id, row]));
   const changed = [];
-  const wanted = Array.from(next.children, (row) => {
+  // A row that is adopted leaves next.children at once: hence the copy.
+  const wanted = [...next.children].map((row) => {
     const old = kept.get(row.id);
     if (old?.isEqualNode(row)) return old;
     changed.push(row.dataset.said);
