@@ -4,13 +4,14 @@ use std::collections::HashMap;
 
 use askama::Template;
 use axum::Extension;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use axum::response::Response;
 
 use super::Frontend;
 use super::assets::{ADDRESSES, Addresses};
 use super::csrf::Token;
 use super::error::{PageError, page};
+use super::photo_id::PhotoId;
 use super::site::{Notice, Photo, Section, State as Shown, counted, person, reason, said};
 use crate::image::{FoundFace, ImageId, Status};
 use crate::store::ImageDetail;
@@ -68,10 +69,9 @@ impl<'a> Face<'a> {
 pub(super) async fn detail(
     State(frontend): State<Frontend>,
     Extension(token): Extension<Token>,
-    Path(id): Path<u64>,
+    PhotoId(id): PhotoId,
     Query(query): Query<HashMap<String, String>>,
 ) -> Result<Response, PageError> {
-    let id = ImageId(id);
     let version = frontend.version.get(&frontend.store).await?;
     let ImageDetail { summary, faces, attempts } = frontend.store.image(id).await?.ok_or(PageError::NotFound)?;
     let mut photo = Photo::new(format!("/photos/{id}/picture"), &summary, SHOWN_SIDE);

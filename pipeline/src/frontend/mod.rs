@@ -9,6 +9,7 @@ mod error;
 mod headers;
 mod list;
 mod people;
+mod photo_id;
 mod picture;
 mod retry;
 mod site;

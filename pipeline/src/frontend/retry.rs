@@ -1,7 +1,7 @@
 //! Another try for a photo that failed.
 
+use axum::extract::State;
 use axum::extract::rejection::FormRejection;
-use axum::extract::{Path, State};
 use axum::response::Redirect;
 use axum::{Extension, Form};
 use serde::Deserialize;
@@ -9,8 +9,8 @@ use serde::Deserialize;
 use super::Frontend;
 use super::csrf::Token;
 use super::error::PageError;
+use super::photo_id::PhotoId;
 use super::site::{Notice, back};
-use crate::image::ImageId;
 
 #[derive(Debug, Deserialize)]
 pub(super) struct RetryForm {
@@ -25,12 +25,11 @@ pub(super) struct RetryForm {
 pub(super) async fn retry(
     State(frontend): State<Frontend>,
     Extension(token): Extension<Token>,
-    Path(id): Path<u64>,
+    PhotoId(id): PhotoId,
     form: Result<Form<RetryForm>, FormRejection>,
 ) -> Result<Redirect, PageError> {
     let Form(form) = form.map_err(|error| PageError::BadForm(error.body_text()))?;
     token.check(&form.token)?;
-    let id = ImageId(id);
     let notice = if frontend.store.retry(id).await? {
         tracing::info!(%id, "retried by hand");
         frontend.queue(&[id]).await;

@@ -8,7 +8,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -23,7 +23,7 @@ use scale::{MAX_MEGAPIXELS, ScaleError, Source};
 use super::Frontend;
 use super::assets::NO_PICTURE;
 use super::error::PageError;
-use crate::image::ImageId;
+use super::photo_id::PhotoId;
 
 /// Longest side of a picture in the table, in pixels: twice what the page shows, for dense screens.
 const THUMBNAIL_SIDE: u32 = 192;
@@ -145,29 +145,25 @@ async fn place(places: &Semaphore, number: u32) -> Result<SemaphorePermit<'_>, P
 /// Answers `/photos/{id}/thumbnail`.
 pub(super) async fn thumbnail(
     frontend: State<Frontend>,
-    id: Path<u64>,
+    id: PhotoId,
     headers: HeaderMap,
 ) -> Result<Response, PageError> {
     answer(frontend, id, &headers, THUMBNAIL_SIDE).await
 }
 
 /// Answers `/photos/{id}/picture`.
-pub(super) async fn picture(
-    frontend: State<Frontend>,
-    id: Path<u64>,
-    headers: HeaderMap,
-) -> Result<Response, PageError> {
+pub(super) async fn picture(frontend: State<Frontend>, id: PhotoId, headers: HeaderMap) -> Result<Response, PageError> {
     answer(frontend, id, &headers, PICTURE_SIDE).await
 }
 
 /// A photo that cannot be shown still has a row: its picture says so, and is no error.
 async fn answer(
     State(frontend): State<Frontend>,
-    Path(id): Path<u64>,
+    PhotoId(id): PhotoId,
     headers: &HeaderMap,
     side: u32,
 ) -> Result<Response, PageError> {
-    let image = frontend.store.image(ImageId(id)).await?.ok_or(PageError::NotFound)?;
+    let image = frontend.store.image(id).await?.ok_or(PageError::NotFound)?;
     let Ok((file, key)) = frontend.pictures.open(image.summary.path, side).await else { return Ok(no_picture()) };
     let tag = key.tag();
     let keep = [(header::ETAG, tag.clone()), (header::CACHE_CONTROL, "private, max-age=60".into())];
