@@ -1,13 +1,14 @@
 //! The pages, asked over HTTP, on a real database.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode, header};
-use facerecog_pipeline::frontend::{Frontend, router};
+use facerecog_pipeline::frontend::{Frontend, UploadFolder, router};
 use facerecog_pipeline::image::{FoundFace, Image, ImageId, KnownFace, Recognition};
 use facerecog_pipeline::store::{Added, Claim, Store};
 use http_body_util::BodyExt;
@@ -50,7 +51,9 @@ impl Site {
         let photos = dir.path().join("photos");
         fs::create_dir(&photos).unwrap();
         let store = Store::connect(&format!("sqlite:{}", dir.path().join("pipeline.db").display())).await.unwrap();
-        let router = router(Frontend::new(store.clone(), None, &[photos]).unwrap());
+        let uploads = UploadFolder::new(&photos.join("uploads"), 300_000).unwrap();
+        let frontend = Frontend::new(store.clone(), None, &[photos]).unwrap().with_uploads(uploads);
+        let router = router(frontend);
         Self { dir, store, router }
     }
 
@@ -107,6 +110,38 @@ impl Site {
             .header(header::COOKIE, format!("csrf={token}"))
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
         self.ask(request.body(form.into()).unwrap()).await
+    }
+}
+
+/// The parts of a form, each with the name that the sender gives its file.
+type Parts<'a> = [(&'a str, Option<&'a str>, &'a [u8])];
+
+impl Site {
+    async fn upload(&self, token: &str, parts: &Parts<'_>) -> Answer {
+        let mut body = Vec::new();
+        for (name, file, content) in parts {
+            let file = file.map(|file| format!("; filename=\"{file}\"")).unwrap_or_default();
+            body.extend(format!("--edge\r\nContent-Disposition: form-data; name=\"{name}\"{file}\r\n\r\n").bytes());
+            body.extend_from_slice(content);
+            body.extend(b"\r\n");
+        }
+        body.extend(b"--edge--\r\n");
+        self.send(token, body).await
+    }
+
+    async fn send(&self, token: &str, body: Vec<u8>) -> Answer {
+        let request = Request::post("/upload")
+            .header(header::COOKIE, format!("csrf={token}"))
+            .header(header::CONTENT_TYPE, "multipart/form-data; boundary=edge");
+        self.ask(request.body(body.into()).unwrap()).await
+    }
+
+    /// Names in the folder of uploads, sorted.
+    fn uploaded(&self) -> Vec<String> {
+        let files = fs::read_dir(self.photo("uploads")).unwrap();
+        let mut names: Vec<_> = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
     }
 }
 
@@ -371,4 +406,77 @@ async fn every_answer_forbids_what_is_not_ours() {
         assert!(!text.contains("style=") && !text.contains(" onclick") && !text.contains("//cdn"), "{address}");
     }
     assert_eq!(site.get("/assets/0000000000000000/style.css").await.header(header::CACHE_CONTROL), "no-store");
+}
+
+#[tokio::test]
+async fn uploads_are_stored_and_queued() {
+    let site = Site::new().await;
+    let token = token(&site.get("/").await);
+    let example = |name| fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples").join(name)).unwrap();
+    let (cat, cup) = (example("chelsea.png"), example("coffee.jpg"));
+    let parts = [
+        ("token", None, token.as_bytes()),
+        ("photo", Some("../../chelsea.jpg"), &cat[..]),
+        ("photo", Some("coffee <b>.jpg"), &cup[..]),
+    ];
+    let answer = site.upload(&token, &parts).await;
+    assert_eq!(
+        (answer.status, answer.header(header::LOCATION)),
+        (StatusCode::SEE_OTHER, "/?added=2"),
+        "{}",
+        answer.text()
+    );
+    let names = site.uploaded();
+    assert!(names[0].starts_with("chelsea-") && names[0].ends_with(".png"), "{names:?}");
+    assert!(names[1].starts_with("coffee__b-") && names[1].ends_with(".jpg"), "{names:?}");
+    assert_eq!(fs::read(site.photo("uploads").join(&names[0])).unwrap(), cat);
+    let mode = fs::metadata(site.photo("uploads").join(&names[0])).unwrap().permissions().mode();
+    assert_eq!(mode & 0o444, 0o444, "the recognizer may read it");
+    let page = site.get("/?added=2").await;
+    assert!(page.text().contains("2 photos were added."));
+    assert_eq!(page.paths().len(), 2);
+    assert_eq!(site.store.unqueued(Duration::ZERO, 10).await.unwrap().len(), 2);
+    // Again: another photo, for all that is known.
+    assert_eq!(site.upload(&token, &parts[..2]).await.header(header::LOCATION), "/?added=1");
+    assert_eq!(site.uploaded().len(), 3);
+}
+
+#[tokio::test]
+async fn uploads_that_are_wrong_leave_nothing() {
+    let site = Site::new().await;
+    let token = token(&site.get("/").await);
+    let photo = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/coffee.jpg")).unwrap();
+    let long = [&photo[..], &vec![0; 300_000]].concat();
+    let other = "0".repeat(64);
+    let ours = ("token", None, token.as_bytes());
+    let good = ("photo", Some("a.jpg"), &photo[..]);
+    for (parts, status) in [
+        (vec![], StatusCode::BAD_REQUEST),
+        (vec![ours], StatusCode::BAD_REQUEST),
+        (vec![good], StatusCode::FORBIDDEN),
+        (vec![good, ours], StatusCode::FORBIDDEN),
+        (vec![("token", None, b""), good], StatusCode::FORBIDDEN),
+        (vec![("token", None, other.as_bytes()), good], StatusCode::FORBIDDEN),
+        (vec![("token", None, &long), good], StatusCode::FORBIDDEN),
+        (vec![ours, ("photo", Some("a.jpg"), b"")], StatusCode::BAD_REQUEST),
+        (vec![ours, ("photo", Some("a.jpg"), b"no photo, whatever its name")], StatusCode::BAD_REQUEST),
+        (vec![ours, good, ("photo", Some("<i>.jpg"), b"#!/bin/sh\n")], StatusCode::BAD_REQUEST),
+        (vec![ours, good, ("photo", Some("b.jpg"), &long)], StatusCode::PAYLOAD_TOO_LARGE),
+        (vec![ours, good, ("surprise", None, b"")], StatusCode::FORBIDDEN),
+    ] {
+        let answer = site.upload(&token, &parts).await;
+        let names: Vec<_> = parts.iter().map(|(name, file, content)| (name, file, content.len())).collect();
+        assert_eq!(answer.status, status, "{names:?}: {}", answer.text());
+        assert!(!answer.text().contains("<i>"));
+        assert_eq!(site.uploaded(), [""; 0], "{names:?}");
+    }
+    // A form that ends in the middle of its photo.
+    let mut body = b"--edge\r\nContent-Disposition: form-data; name=\"token\"\r\n\r\n".to_vec();
+    body.extend(token.bytes());
+    body.extend(b"\r\n--edge\r\nContent-Disposition: form-data; name=\"photo\"; filename=\"a.jpg\"\r\n\r\n");
+    body.extend(&photo[..1000]);
+    assert_eq!(site.send(&token, body).await.status, StatusCode::BAD_REQUEST);
+    assert_eq!(site.send(&token, b"nothing like a form".to_vec()).await.status, StatusCode::BAD_REQUEST);
+    assert_eq!(site.uploaded(), [""; 0]);
+    assert_eq!(site.get("/").await.paths(), [""; 0]);
 }

@@ -20,6 +20,9 @@ pub(super) enum PageError {
     /// A form that none of ours looks like.
     #[error("the form could not be read: {0}")]
     BadForm(String),
+    /// More than is taken.
+    #[error("{0}")]
+    TooLarge(String),
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -48,6 +51,7 @@ impl IntoResponse for PageError {
                     .to_owned(),
             ),
             Self::BadForm(reason) => (StatusCode::BAD_REQUEST, "Not done", format!("The form is wrong: {reason}.")),
+            Self::TooLarge(reason) => (StatusCode::PAYLOAD_TOO_LARGE, "Not done", reason.clone()),
             // The reason may name hosts and users: it is for the log.
             Self::Store(error) => {
                 tracing::error!(%error, "no page without the database");

@@ -158,7 +158,7 @@ pub(super) async fn list(
             .into(),
         person: view.filter.person.as_deref().unwrap_or_default(),
         filtered,
-        uploads: frontend.takes_uploads(),
+        uploads: frontend.uploads.is_some(),
         count: if filtered { format!("{count} found") } else { count },
         rows: found.images.iter().map(Row::of).collect(),
         back: view.address(view.page),

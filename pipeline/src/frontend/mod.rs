@@ -13,6 +13,7 @@ mod photo_id;
 mod picture;
 mod retry;
 mod site;
+mod upload;
 mod version;
 
 use std::io;
@@ -21,6 +22,8 @@ use std::path::PathBuf;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 use axum::{Router, middleware};
+
+pub use upload::{UploadError, UploadFolder};
 
 use crate::image::ImageId;
 use crate::queue::Publisher;
@@ -32,11 +35,15 @@ use version::Version;
 /// Largest form without photos, in bytes.
 const MAX_FORM_BYTES: usize = 16 << 10;
 
+/// Largest form with photos, in bytes.
+const MAX_UPLOAD_BYTES: usize = 256 << 20;
+
 /// What pages are made of. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Frontend {
     store: Store,
     publisher: Option<Publisher>,
+    uploads: Option<UploadFolder>,
     pictures: Pictures,
     version: Version,
 }
@@ -48,11 +55,14 @@ impl Frontend {
     /// them from the outbox.
     pub fn new(store: Store, publisher: Option<Publisher>, photo_roots: &[PathBuf]) -> io::Result<Self> {
         let pictures = Pictures::new(PhotoFolders::open(photo_roots)?);
-        Ok(Self { store, publisher, pictures, version: Version::default() })
+        Ok(Self { store, publisher, uploads: None, pictures, version: Version::default() })
     }
 
-    fn takes_uploads(&self) -> bool {
-        false
+    /// Takes photos, too, and stores them in `uploads`: a folder below one of the photo roots.
+    #[must_use]
+    pub fn with_uploads(mut self, uploads: UploadFolder) -> Self {
+        self.uploads = Some(uploads);
+        self
     }
 
     /// Queues photos that are in the outbox. A failure costs a moment alone: they stay in the outbox.
@@ -74,6 +84,7 @@ pub fn router(frontend: Frontend) -> Router {
         .route("/photos/{id}", get(detail::detail))
         .route("/photos/{id}/retry", post(retry::retry))
         .layer(DefaultBodyLimit::max(MAX_FORM_BYTES))
+        .route("/upload", post(upload::upload).layer(DefaultBodyLimit::max(MAX_UPLOAD_BYTES)))
         .layer(middleware::from_fn(csrf::protect));
     Router::new()
         .merge(pages)
