@@ -1,6 +1,7 @@
 //! The pages, asked over HTTP, on a real database.
 
 use std::fs;
+use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,7 +9,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode, header};
-use facerecog_pipeline::frontend::{Frontend, UploadFolder, router};
+use facerecog_pipeline::config::FrontendSettings;
+use facerecog_pipeline::frontend::{Frontend, router};
 use facerecog_pipeline::image::{FoundFace, Image, ImageId, KnownFace, Recognition};
 use facerecog_pipeline::store::{Added, Claim, Store};
 use http_body_util::BodyExt;
@@ -51,9 +53,14 @@ impl Site {
         let photos = dir.path().join("photos");
         fs::create_dir(&photos).unwrap();
         let store = Store::connect(&format!("sqlite:{}", dir.path().join("pipeline.db").display())).await.unwrap();
-        let uploads = UploadFolder::new(&photos.join("uploads"), 300_000).unwrap();
-        let frontend = Frontend::new(store.clone(), None, &[photos]).unwrap().with_uploads(uploads);
-        let router = router(frontend);
+        let settings = FrontendSettings {
+            frontend_host: Ipv4Addr::LOCALHOST.into(),
+            frontend_port: 0,
+            upload_folder: Some(photos.join("uploads")),
+            photo_roots: vec![photos],
+            max_upload_mib: 1,
+        };
+        let router = router(Frontend::new(store.clone(), None, &settings).unwrap());
         Self { dir, store, router }
     }
 
@@ -446,7 +453,7 @@ async fn uploads_that_are_wrong_leave_nothing() {
     let site = Site::new().await;
     let token = token(&site.get("/").await);
     let photo = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/coffee.jpg")).unwrap();
-    let long = [&photo[..], &vec![0; 300_000]].concat();
+    let long = [&photo[..], &vec![0; 1 << 20]].concat();
     let other = "0".repeat(64);
     let ours = ("token", None, token.as_bytes());
     let good = ("photo", Some("a.jpg"), &photo[..]);

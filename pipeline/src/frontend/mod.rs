@@ -22,9 +22,11 @@ use std::path::PathBuf;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 use axum::{Router, middleware};
+use tokio::net::TcpListener;
 
-pub use upload::{UploadError, UploadFolder};
+use upload::UploadFolder;
 
+use crate::config::FrontendSettings;
 use crate::image::ImageId;
 use crate::queue::Publisher;
 use crate::store::Store;
@@ -49,20 +51,17 @@ pub struct Frontend {
 }
 
 impl Frontend {
-    /// Shows what `store` holds, and photos that are below `photo_roots`; fails when one of these does not exist.
+    /// Shows what `store` holds. Fails when a folder does not exist, or cannot be made.
     ///
-    /// Photos to be retried go to `publisher` at once; without one, and when it does not answer, the receiver takes
-    /// them from the outbox.
-    pub fn new(store: Store, publisher: Option<Publisher>, photo_roots: &[PathBuf]) -> io::Result<Self> {
-        let pictures = Pictures::new(PhotoFolders::open(photo_roots)?);
-        Ok(Self { store, publisher, uploads: None, pictures, version: Version::default() })
-    }
-
-    /// Takes photos, too, and stores them in `uploads`: a folder below one of the photo roots.
-    #[must_use]
-    pub fn with_uploads(mut self, uploads: UploadFolder) -> Self {
-        self.uploads = Some(uploads);
-        self
+    /// Photos that are sent or retried go to `publisher` at once; without one, and when it does not answer, the
+    /// receiver takes them from the outbox.
+    pub fn new(store: Store, publisher: Option<Publisher>, settings: &FrontendSettings) -> io::Result<Self> {
+        let max_bytes = u64::from(settings.max_upload_mib) << 20;
+        // First: it may have to be made, and what is sent is shown.
+        let uploads = settings.upload_folder.as_ref().map(|folder| UploadFolder::new(folder, max_bytes)).transpose()?;
+        let shown: Vec<PathBuf> = settings.photo_roots.iter().chain(&settings.upload_folder).cloned().collect();
+        let pictures = Pictures::new(PhotoFolders::open(&shown)?);
+        Ok(Self { store, publisher, uploads, pictures, version: Version::default() })
     }
 
     /// Queues photos that are in the outbox. A failure costs a moment alone: they stay in the outbox.
@@ -74,6 +73,15 @@ impl Frontend {
             tracing::warn!(%error, "queued, and in the outbox still: will be queued twice");
         }
     }
+}
+
+/// Answers with pages until `stop` is done, and then what was asked before.
+pub async fn serve(
+    listener: TcpListener,
+    frontend: Frontend,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
+    axum::serve(listener, router(frontend)).with_graceful_shutdown(stop).await
 }
 
 /// The pages, and all that they need.

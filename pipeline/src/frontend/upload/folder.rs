@@ -25,15 +25,14 @@ const MODE: u32 = 0o644;
 
 /// Stores photos, each whole or not at all, under names that harm nobody.
 #[derive(Debug, Clone)]
-pub struct UploadFolder {
+pub(crate) struct UploadFolder {
     path: PathBuf,
     max_bytes: u64,
 }
 
 /// Why a photo is not stored.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum UploadError {
+pub(crate) enum UploadError {
     /// Its first bytes are those of no photo that the recognizer reads.
     #[error("it is no photo: JPEG, PNG, GIF, BMP, WebP, TIFF and PNM are")]
     NotAPhoto,
@@ -53,7 +52,7 @@ pub enum UploadError {
 
 impl UploadFolder {
     /// Stores photos of at most `max_bytes` bytes in `folder`, which is made when there is none.
-    pub fn new(folder: &Path, max_bytes: u64) -> io::Result<Self> {
+    pub(crate) fn new(folder: &Path, max_bytes: u64) -> io::Result<Self> {
         let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", folder.display()));
         fs::create_dir_all(folder).map_err(named)?;
         let path = std::path::absolute(folder)?;

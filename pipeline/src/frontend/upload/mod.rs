@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use axum::response::Redirect;
 use tempfile::TempPath;
 
-pub use folder::{UploadError, UploadFolder};
+pub(super) use folder::{UploadError, UploadFolder};
 
 use super::Frontend;
 use super::csrf::Token;
