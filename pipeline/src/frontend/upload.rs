@@ -1,0 +1,87 @@
+//! Photos sent from the page.
+
+use axum::Extension;
+use axum::extract::multipart::{Field, MultipartError, MultipartRejection};
+use axum::extract::{Multipart, State};
+use axum::http::StatusCode;
+use axum::response::Redirect;
+use tempfile::TempPath;
+
+use super::Frontend;
+use super::csrf::Token;
+use super::error::PageError;
+use super::site::Notice;
+use crate::store::Added;
+use crate::upload_folder::{UploadError, UploadFolder};
+
+/// Longest token that is read, in bytes: ours are shorter.
+const MAX_TOKEN_BYTES: usize = 256;
+
+/// Answers `POST /upload`: one or more photos, after the token. All are stored with their rows, or nothing is.
+pub(super) async fn upload(
+    State(frontend): State<Frontend>,
+    Extension(token): Extension<Token>,
+    form: Result<Multipart, MultipartRejection>,
+) -> Result<Redirect, PageError> {
+    let folder = frontend.uploads.as_ref().ok_or(PageError::NotFound)?;
+    let mut form = form.map_err(|error| PageError::BadForm(error.body_text()))?;
+    let mut ours = false;
+    let mut stored = Vec::new();
+    while let Some(field) = form.next_field().await.map_err(unread)? {
+        match field.name() {
+            Some("token") => {
+                token.check(&short_text(field).await?)?;
+                ours = true;
+            }
+            // Nothing is stored for a form that has not shown where it comes from.
+            Some("photo") if ours => stored.push(save(folder, field).await?),
+            _ => return Err(PageError::ForeignForm),
+        }
+    }
+    if stored.is_empty() {
+        return Err(PageError::BadForm("it holds no photo".into()));
+    }
+    let paths: Vec<String> = stored.iter().map(|path| path.display().to_string()).collect();
+    let added = frontend.store.add_images(&paths).await?;
+    for path in stored {
+        path.keep().map_err(|error| PageError::Broken(error.to_string()))?;
+    }
+    let saved = |added| match added {
+        Added::Saved(id) => Some(id),
+        Added::AlreadyThere => None,
+    };
+    let ids: Vec<_> = added.into_iter().filter_map(saved).collect();
+    tracing::info!(photos = ids.len(), "uploaded by hand");
+    frontend.queue(&ids).await;
+    Ok(Redirect::to(&Notice::Added(ids.len() as u64).at("/")))
+}
+
+async fn save(folder: &UploadFolder, field: Field<'_>) -> Result<TempPath, PageError> {
+    let name = field.file_name().unwrap_or("the photo").to_owned();
+    match folder.save(field).await {
+        Ok(path) => Ok(path),
+        Err(UploadError::NotAPhoto) => Err(PageError::BadForm(format!("{name}: {}", UploadError::NotAPhoto))),
+        Err(error @ UploadError::TooLarge { .. }) => Err(PageError::TooLarge(format!("{name}: {error}."))),
+        Err(UploadError::Cut(error)) => Err(unread(error)),
+        Err(error @ UploadError::Io(_)) => Err(PageError::Broken(error.to_string())),
+    }
+}
+
+/// The text of a field that holds a little alone.
+async fn short_text(mut field: Field<'_>) -> Result<String, PageError> {
+    let mut text = Vec::new();
+    while let Some(chunk) = field.chunk().await.map_err(unread)? {
+        text.extend_from_slice(&chunk);
+        if text.len() > MAX_TOKEN_BYTES {
+            return Err(PageError::ForeignForm);
+        }
+    }
+    String::from_utf8(text).map_err(|_| PageError::ForeignForm)
+}
+
+fn unread(error: MultipartError) -> PageError {
+    match error.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => PageError::TooLarge("The photos are too large to send together.".into()),
+        _ => PageError::BadForm(error.body_text()),
+    }
+}
