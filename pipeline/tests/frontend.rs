@@ -184,6 +184,25 @@ async fn the_table_is_the_original_one_and_more() {
 }
 
 #[tokio::test]
+async fn rows_that_make_no_sense_are_shown_as_they_are() {
+    let site = Site::new().await;
+    let url = format!("sqlite:{}", site.dir.path().join("pipeline.db").display());
+    let other = sqlx::SqlitePool::connect(&url).await.unwrap();
+    sqlx::query(
+        "insert into images (path, person, status) values ('/a.jpg', null, null), ('/b.jpg', 77, 9), ('/c.jpg', 77, 1)",
+    )
+    .execute(&other)
+    .await
+    .unwrap();
+    let page = site.get("/").await;
+    assert_eq!((page.status, page.paths()), (StatusCode::OK, vec!["/c.jpg", "/b.jpg", "/a.jpg"]));
+    assert_eq!(page.text().matches(">Unknown</span>").count(), 2, "{}", page.text());
+    for id in 1..=3 {
+        assert_eq!(site.get(&format!("/photos/{id}")).await.status, StatusCode::OK);
+    }
+}
+
+#[tokio::test]
 async fn everything_stored_is_text() {
     let site = Site::new().await;
     let (failed, processed) = (site.add(&format!("/{HOSTILE}.jpg")).await, site.add("/b.jpg").await);
