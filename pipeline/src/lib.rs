@@ -15,7 +15,10 @@ pub mod receiver;
 pub mod recognizer;
 pub mod redeemer;
 pub mod store;
+pub mod telemetry;
 
 mod cli;
+mod http_client;
+mod upload_folder;
 
 pub use cli::run;

@@ -24,12 +24,11 @@ use axum::routing::{get, post};
 use axum::{Router, middleware};
 use tokio::net::TcpListener;
 
-use upload::UploadFolder;
-
 use crate::config::FrontendSettings;
 use crate::image::ImageId;
 use crate::queue::Publisher;
 use crate::store::Store;
+use crate::upload_folder::UploadFolder;
 use error::PageError;
 use picture::{PhotoFolders, Pictures};
 use version::Version;

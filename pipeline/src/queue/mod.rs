@@ -4,6 +4,7 @@
 
 mod error;
 mod in_process;
+mod nsq;
 
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ pub struct Publisher(PublisherKind);
 #[derive(Debug, Clone)]
 enum PublisherKind {
     InProcess(in_process::Queue),
+    Nsq(nsq::Publisher),
 }
 
 impl Publisher {
@@ -28,6 +30,7 @@ impl Publisher {
         }
         match &self.0 {
             PublisherKind::InProcess(queue) => queue.publish(ids),
+            PublisherKind::Nsq(publisher) => publisher.publish(ids).await,
         }
     }
 
@@ -35,6 +38,7 @@ impl Publisher {
     pub async fn ping(&self) -> Result<(), QueueError> {
         match &self.0 {
             PublisherKind::InProcess(_) => Ok(()),
+            PublisherKind::Nsq(publisher) => publisher.ping().await,
         }
     }
 }
@@ -46,6 +50,7 @@ pub struct Consumer(ConsumerKind);
 #[derive(Debug)]
 enum ConsumerKind {
     InProcess(in_process::Queue),
+    Nsq(nsq::Consumer),
 }
 
 impl Consumer {
@@ -61,6 +66,7 @@ impl Consumer {
                     unfinished: Some(Unfinished::InProcess { queue: queue.clone(), message }),
                 }
             }
+            ConsumerKind::Nsq(consumer) => consumer.next().await,
         }
     }
 }
@@ -79,6 +85,7 @@ pub struct Delivery {
 #[derive(Debug)]
 enum Unfinished {
     InProcess { queue: in_process::Queue, message: in_process::Message },
+    Nsq(nsq::Unfinished),
 }
 
 impl Delivery {
@@ -86,6 +93,7 @@ impl Delivery {
     pub async fn finish(mut self) {
         match self.unfinished.take() {
             None | Some(Unfinished::InProcess { .. }) => {}
+            Some(Unfinished::Nsq(message)) => message.finish().await,
         }
     }
 
@@ -94,6 +102,7 @@ impl Delivery {
         match self.unfinished.take() {
             None => {}
             Some(Unfinished::InProcess { queue, message }) => queue.requeue(message, delay),
+            Some(Unfinished::Nsq(message)) => message.requeue(delay).await,
         }
     }
 
@@ -102,6 +111,7 @@ impl Delivery {
         match &self.unfinished {
             // There is no time-out inside the process: a message that is lost is dropped, and comes again.
             None | Some(Unfinished::InProcess { .. }) => {}
+            Some(Unfinished::Nsq(message)) => message.touch(),
         }
     }
 }
@@ -111,6 +121,7 @@ impl Drop for Delivery {
         match self.unfinished.take() {
             None => {}
             Some(Unfinished::InProcess { queue, message }) => queue.requeue(message, Duration::ZERO),
+            Some(Unfinished::Nsq(message)) => message.give_back(),
         }
     }
 }
@@ -123,15 +134,18 @@ pub fn in_process() -> (Publisher, Consumer) {
 
 /// Publishes to nsqd at `address` (`host:4150`).
 pub fn nsq_publisher(address: &str) -> Publisher {
-    let _ = address;
-    todo!()
+    Publisher(PublisherKind::Nsq(nsq::Publisher::new(address)))
 }
 
-/// Consumes from every nsqd that the lookup daemon at `address` (`host:4161`, HTTP) names, at most `in_flight`
-/// messages at a time.
+/// Consumes from every nsqd that the lookup daemon at `address` (`host:4161`, HTTP; several parted by commas) names,
+/// at most `in_flight` messages at a time, but one of each nsqd.
+///
+/// Dropped, the consumer takes no more messages; those that it gave can still be finished.
+///
+/// # Panics
+/// Outside of a Tokio runtime.
 pub fn nsq_consumer(address: &str, in_flight: u16) -> Consumer {
-    let _ = (address, in_flight);
-    todo!()
+    Consumer(ConsumerKind::Nsq(nsq::Consumer::start(address, in_flight)))
 }
 
 #[cfg(test)]

@@ -65,7 +65,7 @@ impl UploadFolder {
 
     /// Stores what a form's field holds. When the path is returned, the photo is on the disk; when that is dropped and
     /// not kept, it is removed.
-    pub(super) async fn save(&self, mut field: Field<'_>) -> Result<TempPath, UploadError> {
+    pub(crate) async fn save(&self, mut field: Field<'_>) -> Result<TempPath, UploadError> {
         let name = field.file_name().unwrap_or_default().to_owned();
         let folder = self.path.clone();
         let mut builder = tempfile::Builder::new();

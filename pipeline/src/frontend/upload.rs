@@ -1,7 +1,5 @@
 //! Photos sent from the page.
 
-mod folder;
-
 use axum::Extension;
 use axum::extract::multipart::{Field, MultipartError, MultipartRejection};
 use axum::extract::{Multipart, State};
@@ -9,13 +7,12 @@ use axum::http::StatusCode;
 use axum::response::Redirect;
 use tempfile::TempPath;
 
-pub(super) use folder::{UploadError, UploadFolder};
-
 use super::Frontend;
 use super::csrf::Token;
 use super::error::PageError;
 use super::site::Notice;
 use crate::store::Added;
+use crate::upload_folder::{UploadError, UploadFolder};
 
 /// Longest token that is read, in bytes: ours are shorter.
 const MAX_TOKEN_BYTES: usize = 256;
