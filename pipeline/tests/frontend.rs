@@ -10,10 +10,11 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use facerecog_pipeline::config::FrontendSettings;
-use facerecog_pipeline::frontend::{Frontend, router};
+use facerecog_pipeline::frontend::{Frontend, Metrics, router};
 use facerecog_pipeline::image::{FoundFace, Image, ImageId, KnownFace, Recognition};
 use facerecog_pipeline::store::{Added, Claim, Store};
 use http_body_util::BodyExt;
+use prometheus_client::registry::Registry;
 use tower::ServiceExt;
 
 const HOSTILE: &str = r#"<script>alert(1)</script>"'&amp;<img src=x onerror=alert(2)>"#;
@@ -60,7 +61,8 @@ impl Site {
             photo_roots: vec![photos],
             max_upload_mib: 1,
         };
-        let router = router(Frontend::new(store.clone(), None, &settings).unwrap());
+        let router =
+            router(Frontend::new(store.clone(), None, &settings, Metrics::register(&mut Registry::default())).unwrap());
         Self { dir, store, router }
     }
 
