@@ -1,0 +1,1 @@
+//! Every service in one process, on SQLite and a queue inside it.

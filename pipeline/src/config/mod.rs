@@ -1,0 +1,17 @@
+//! Settings: flags and environment variables, with the original system's names.
+
+mod frontend;
+mod log;
+mod processor;
+mod queue;
+mod receiver;
+mod redeemer;
+mod telemetry;
+
+pub use frontend::FrontendSettings;
+pub use log::{LogFormat, LogLevel, LogSettings};
+pub use processor::ProcessorSettings;
+pub use queue::{ConsumerSettings, ProducerSettings};
+pub use receiver::ReceiverSettings;
+pub use redeemer::RedeemerSettings;
+pub use telemetry::TelemetrySettings;

@@ -1,0 +1,13 @@
+//! What operators see of a running service: the log, metrics, and whether it is well.
+
+mod endpoint;
+mod health;
+mod logging;
+mod readiness;
+mod stop;
+
+pub use endpoint::Telemetry;
+pub use health::{HealthError, health};
+pub use logging::start_log;
+pub use readiness::Readiness;
+pub use stop::Stop;
