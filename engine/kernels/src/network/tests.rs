@@ -170,6 +170,13 @@ fn rounded(number: f32) -> f32 {
     if to_below < to_above || to_below == to_above && is_even(below) { below } else { above }
 }
 
+/// Has something after the last node that changes nothing.
+fn nodes_after(graph: &mut Graph) {
+    let last = graph.outputs[0];
+    graph.nodes.push(node("m", Operation::MaxPool(Window::square(1, 1, 0)), &[last]));
+    graph.outputs = vec![Value::Node(graph.nodes.len() - 1)];
+}
+
 /// A convolution of rounded numbers is that of the numbers in bfloat16.
 fn compare_bf16(channels: [usize; 3], window: Window, residual: Option<usize>, [height, width]: [usize; 2]) {
     let Some(instructions) = available().find(|instructions| Precision::Bf16.is_available(*instructions)) else {
@@ -177,6 +184,8 @@ fn compare_bf16(channels: [usize; 3], window: Window, residual: Option<usize>, [
         return;
     };
     let mut graph = convolution_graph(channels, window, Some(Activation::Relu), residual);
+    // An output would keep all digits.
+    nodes_after(&mut graph);
     // Without what precedes the convolutions, so that they read the image.
     for node in &mut graph.nodes[2..] {
         node.inputs.iter_mut().filter(|input| **input == Value::Node(1)).for_each(|input| *input = Value::Input);
@@ -210,6 +219,27 @@ fn compare_bf16(channels: [usize; 3], window: Window, residual: Option<usize>, [
     assert!(difference <= 1e-5, "{difference}");
 }
 
+/// A depthwise convolution that keeps all digits, and one of 1×1 after it: `exact` numbers are as good as any.
+fn separable_graph(channels: usize, outputs: usize, window: Window, exact: impl Fn(u64, usize) -> Vec<f32>) -> Graph {
+    let taps = window.kernel[0] * window.kernel[1];
+    let depthwise =
+        Convolution { outputs: channels, groups: channels, window, weights: exact(1, channels * taps), bias: vec![] };
+    let pointwise = Convolution {
+        outputs,
+        groups: 1,
+        window: Window::square(1, 1, 0),
+        weights: exact(2, channels * outputs),
+        bias: numbers(3, outputs),
+    };
+    let nodes = vec![
+        node("d", Operation::Convolution(depthwise), &[Value::Input]),
+        node("p", Operation::Convolution(pointwise), &[Value::Node(0)]),
+        node("r", Operation::Affine { scale: vec![1.0], offset: vec![0.0] }, &[Value::Node(1)]),
+        node("m", Operation::MaxPool(Window::square(1, 1, 0)), &[Value::Node(2)]),
+    ];
+    Graph { input_channels: channels, nodes, outputs: vec![Value::Node(3)] }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
@@ -233,6 +263,33 @@ proptest! {
         compare_bf16(channels, window, None, size);
         compare_bf16(channels, window, Some(70), size);
         compare_bf16(channels, Window::square(1, 1, 0), None, size);
+    }
+
+    /// Sums of few whole numbers are whole numbers of 8 bits.
+    #[test]
+    fn bf16_separable_convolutions(
+        channels in 5..70_usize,
+        outputs in 32..70_usize,
+        window in window(),
+        size in [1..20_usize, 1..20],
+    ) {
+        let few = |seed, count| {
+            numbers(seed, count).into_iter().map(|x| (x * 1.5).round()).collect::<Vec<f32>>()
+        };
+        let graph = separable_graph(channels, outputs, window, few);
+        let shape = [channels, size[0], size[1]];
+        let image = Map { shape, values: few(8, shape.iter().product()) };
+        if let Ok(expected) = reference::run(&graph, &image)
+            && Precision::Bf16.is_available(Instructions::Avx512)
+        {
+            let network = Network::compile(graph, Instructions::Avx512, Precision::Bf16).unwrap();
+            let mut workspace = Workspace::new();
+            let outputs = network.run(&image.values, size, &mut workspace).unwrap();
+            #[cfg(unix)]
+            run_guarded(&network, &image, &outputs);
+            let difference = difference(outputs.get(0).unwrap().values, &expected[0].values);
+            prop_assert!(difference <= 1e-5, "{difference}");
+        }
     }
 
     /// Large enough that it pays to do them by squares.

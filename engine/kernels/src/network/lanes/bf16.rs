@@ -28,9 +28,9 @@ impl Products for Bf16 {
         sum
     }
     #[inline(always)]
-    unsafe fn put(from: *const f32, to: *mut f32, _: Steps) {
+    unsafe fn put(numbers: __m512, to: *mut f32, _: Steps) {
         unsafe {
-            let pieces = transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(_mm512_loadu_ps(from)));
+            let pieces = transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(numbers));
             _mm256_storeu_si256(to.cast(), pieces);
         }
     }
