@@ -2,9 +2,9 @@
 
 use super::Precision;
 use super::error::GraphError;
-use super::fuse::{Draft, Work, of};
+use super::fuse::{Draft, MOST_PLANAR_CHANNELS, Work, of};
 use super::graph::{Activation, Convolution, Padding};
-use super::kernel::dense::{Dense, Maps};
+use super::kernel::dense::{Dense, MOST_BYTES, Maps};
 use super::kernel::depthwise::Depthwise;
 use super::kernel::elementwise::Elementwise;
 use super::kernel::finish::{Bend, per_channel};
@@ -66,9 +66,6 @@ impl Numerics<'_> {
         }
     }
 }
-
-/// An image of more channels is brought into blocks first.
-const MOST_PLANAR_CHANNELS: usize = 4;
 
 /// With fewer outputs, to make other numbers of the inputs takes longer than they save.
 const FEW_OUTPUTS: usize = 32;
@@ -155,7 +152,8 @@ impl Builder<'_> {
     }
 
     fn add(&mut self, draft: Draft, value_of: &[usize], is_output: bool) -> Result<usize, GraphError> {
-        let Draft { names, work, inputs, residual, activation, channels } = draft;
+        let is_first = draft.is_over_image() && self.image_channels <= MOST_PLANAR_CHANNELS;
+        let Draft { names, work, inputs, residual, activation, pool, channels } = draft;
         let name = names.join(" + ");
         let lanes = lanes(self.instructions);
         let residual = residual.map(|residual| {
@@ -174,15 +172,12 @@ impl Builder<'_> {
         };
         let sigmoid = activation == Some(Activation::Sigmoid);
         let bend = bend.unwrap_or(Bend::None);
-        if let Work::Convolution(convolution, map) = &work
-            && inputs[0] == 0
-            && residual.is_none()
-            && convolution.groups == 1
-            && self.image_channels <= MOST_PLANAR_CHANNELS
-            && map.is_none()
+        if let Work::Convolution(convolution, _) = &work
+            && is_first
         {
             let Convolution { outputs, window, weights, bias, .. } = convolution;
-            let first = First::new(self.instructions, [self.image_channels, *outputs], *window, weights, bias, bend);
+            let first =
+                First::new(self.instructions, [self.image_channels, *outputs], *window, weights, bias, bend, pool);
             return Ok(self.push(Step { name, kernel: Kernel::First(first), inputs, residual }, channels));
         }
         let inputs: Vec<usize> = inputs.into_iter().map(|input| self.blocked(input, value_of)).collect();
@@ -226,7 +221,8 @@ impl Builder<'_> {
             return Ok(Kernel::Depthwise(Depthwise::new(instructions, inputs, window, &weights, &bias, bend)));
         }
         // What goes out keeps its digits.
-        let takes = if outputs < FEW_OUTPUTS || is_output { Pieces::F32 } else { self.numerics.pieces(name)? };
+        let keeps = outputs < FEW_OUTPUTS || is_output || inputs * taps > MOST_BYTES;
+        let takes = if keeps { Pieces::F32 } else { self.numerics.pieces(name)? };
         let made_of = (instructions, takes);
         if groups == 1 {
             let dense = Dense::new(made_of, [inputs, outputs], window, &weights, &bias, bend);
@@ -296,10 +292,9 @@ impl Step {
                 of_map(outputs, size, groups[0].scratch_numbers(instructions, size))
             }
             Kernel::First(first) => {
-                let size = first.window.count([height, width])?;
-                let padding = first.window.padding;
-                numbers([channels, height + padding.top + padding.bottom, width + padding.left + padding.right])?;
-                of_map(first.outputs, size, first.scratch_numbers([height, width]))
+                let [convolved, given] = first.sizes([height, width])?;
+                numbers([1, convolved[0], convolved[1]])?;
+                of_map(first.outputs, given, first.scratch_numbers(instructions, convolved))
             }
             Kernel::Depthwise(depthwise) => of_map(channels, depthwise.window.count([height, width])?, 0),
             Kernel::Elementwise(_) => of_map(channels, [height, width], 0),
@@ -384,7 +379,11 @@ impl Step {
         let size = [rows, columns];
         let window = |name: &str, window: &super::graph::Window| {
             let [rows, columns] = window.kernel;
-            let stride = if window.stride == [1; 2] { String::new() } else { format!(" /{}", window.stride[0]) };
+            let stride = match window.stride {
+                [1, 1] => String::new(),
+                [rows, columns] if rows == columns => format!(" /{rows}"),
+                [rows, columns] => format!(" /{rows}×{columns}"),
+            };
             format!("{name} {rows}×{columns}{stride}")
         };
         match &self.kernel {
@@ -393,6 +392,9 @@ impl Step {
             Kernel::Dense(dense, None) => window(&dense.way_name(instructions, size), &dense.window),
             Kernel::Grouped(groups) => {
                 format!("grouped {}", window(&groups[0].way_name(instructions, size), &groups[0].window))
+            }
+            Kernel::First(First { window: first, pool: Some(pool), .. }) => {
+                format!("{}, {}", window("first", first), window("max pool", pool))
             }
             Kernel::First(first) => window("first", &first.window),
             Kernel::Depthwise(depthwise) => window("depthwise", &depthwise.window),
@@ -409,17 +411,22 @@ impl Step {
         }
     }
 
-    /// Multiplications of its definition, for an output of this shape.
-    pub(super) fn multiplications(&self, [channels, rows, columns]: Shape) -> u64 {
-        let of_output = match &self.kernel {
-            Kernel::Dense(Dense { inputs, window, .. }, _) | Kernel::First(First { inputs, window, .. }) => {
-                inputs * window.kernel[0] * window.kernel[1]
+    /// Multiplications of its definition, for an input and an output of these shapes.
+    pub(super) fn multiplications(&self, input: Shape, output: Shape) -> u64 {
+        let [channels, rows, columns] = output;
+        let numbers = |[rows, columns]: [usize; 2]| channels as u64 * rows as u64 * columns as u64;
+        let product = |window: &super::graph::Window| window.kernel[0] as u64 * window.kernel[1] as u64;
+        let given = numbers([rows, columns]);
+        match &self.kernel {
+            Kernel::Dense(dense, _) => dense.inputs as u64 * product(&dense.window) * given,
+            Kernel::Grouped(groups) => groups[0].inputs as u64 * product(&groups[0].window) * given,
+            Kernel::First(first) => {
+                let convolved = first.window.count([input[1], input[2]]).map_or(0, numbers);
+                first.inputs as u64 * product(&first.window) * convolved
             }
-            Kernel::Grouped(groups) => groups[0].inputs * groups[0].window.kernel.iter().product::<usize>(),
-            Kernel::Depthwise(depthwise) => depthwise.window.kernel.iter().product(),
+            Kernel::Depthwise(depthwise) => product(&depthwise.window) * given,
             _ => 0,
-        };
-        of_output as u64 * channels as u64 * rows as u64 * columns as u64
+        }
     }
 
     pub(super) fn weight_bytes(&self) -> usize {

@@ -217,7 +217,7 @@ impl Network {
             name: step.name.clone(),
             kernel: step.kernel_name(self.instructions, shape),
             shape,
-            multiplications: step.multiplications(shape),
+            multiplications: step.multiplications(plan.shapes[step.inputs[0]], shape),
             time: None,
         };
         Ok(self.steps.iter().zip(&plan.shapes[1..]).map(layer).collect())

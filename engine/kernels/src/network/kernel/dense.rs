@@ -1,8 +1,10 @@
 //! Convolutions with any window over maps in blocks. Where the pixels of a tile do not look at pixels that are together,
 //! all within the map, what they look at is gathered first, so that one innermost loop does them all.
 
+use std::ops::Range;
 use std::sync::OnceLock;
 
+use super::depthwise::within;
 use super::finish::{Bend, per_channel};
 use super::tile::{Finish, Sum, Tiles, blocks_at_once, sum, with_tile};
 use super::winograd::Winograd;
@@ -30,6 +32,8 @@ pub(in crate::network) struct Dense {
     pub(in crate::network) is_given: bool,
     /// `[outputs / lanes][kernel rows][kernel columns][pieces][lanes]`.
     weights: Memory,
+    /// In blocks: what sums begin with.
+    starts: Memory,
     /// In blocks.
     bias: Memory,
     /// In blocks: what sums of products of bytes are multiplied by.
@@ -40,6 +44,9 @@ pub(in crate::network) struct Dense {
     /// Made when a size is met for which it pays.
     winograd: OnceLock<Winograd>,
 }
+
+/// Products of bytes whose sum is within an i32, with what the byte of zero adds taken off.
+pub(in crate::network) const MOST_BYTES: usize = (i32::MAX / (255 * 127)) as usize;
 
 /// How a convolution looks at a map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +88,7 @@ impl Dense {
         bend: Bend,
     ) -> Self {
         assert!(takes.precision.is_available(instructions));
+        assert!(takes.precision != Precision::Int8 || inputs * window.kernel[0] * window.kernel[1] <= MOST_BYTES);
         let lanes = lanes(instructions);
         let taps = window.kernel[0] * window.kernel[1];
         assert_eq!(weights.len(), outputs * inputs * taps, "weights");
@@ -88,8 +96,8 @@ impl Dense {
         let pieces = inputs.div_ceil(channels);
         let mut packed = Memory::zeros(outputs.next_multiple_of(lanes) * taps * pieces);
         let places = packed.numbers_mut();
-        let mut bias: Vec<f32> = (0..outputs).map(|output| of(bias, output)).collect();
-        let mut scales = vec![1.0; outputs];
+        let bias: Vec<f32> = (0..outputs).map(|output| of(bias, output)).collect();
+        let (mut starts, mut scales) = (vec![0.0; outputs], vec![1.0; outputs]);
         for output in 0..outputs {
             let (block, lane) = (output / lanes, output % lanes);
             let weights = &weights[output * inputs * taps..][..inputs * taps];
@@ -111,27 +119,29 @@ impl Dense {
                         Precision::Int8 => {
                             let bytes: [i8; 4] =
                                 std::array::from_fn(|channel| (weight(channel) * per_weight).round() as i8);
-                            sum += bytes.iter().map(|byte| i64::from(*byte)).sum::<i64>();
+                            sum += bytes.iter().map(|byte| i32::from(*byte)).sum::<i32>();
                             f32::from_bits(u32::from_ne_bytes(bytes.map(|byte| byte as u8)))
                         }
                     };
                 }
             }
-            if takes.precision == Precision::Int8 {
-                scales[output] = 1.0 / (per_weight * takes.steps.per_unit);
-                // All inputs have the byte of zero added, also those beside the map.
-                let added = f64::from(takes.steps.zero) * sum as f64 * f64::from(scales[output]);
-                bias[output] = (f64::from(bias[output]) - added) as f32;
-            }
+            starts[output] = match takes.precision {
+                Precision::F32 | Precision::Bf16 => bias[output],
+                Precision::Int8 => {
+                    scales[output] = 1.0 / (per_weight * takes.steps.per_unit);
+                    // All inputs have the byte of zero added, also those beside the map.
+                    f32::from_bits((-i32::from(takes.steps.zero) * sum).cast_unsigned())
+                }
+            };
         }
-        let (bias, scales) = (per_channel(&bias, outputs, lanes), per_channel(&scales, outputs, lanes));
+        let [starts, bias, scales] = [starts, bias, scales].map(|numbers| per_channel(&numbers, outputs, lanes));
         assert!(bend.fits(outputs.div_ceil(lanes), lanes), "slopes");
         let is_needed = Winograd::can(&window) && takes.precision != Precision::F32;
         let plain_weights = if is_needed { weights.to_vec() } else { Vec::new() };
         let winograd = OnceLock::new();
         let is_given = false;
         let weights = packed;
-        Self { inputs, outputs, window, takes, is_given, weights, bias, scales, bend, plain_weights, winograd }
+        Self { inputs, outputs, window, takes, is_given, weights, starts, bias, scales, bend, plain_weights, winograd }
     }
 
     pub(in crate::network) fn weight_bytes(&self) -> usize {
@@ -163,6 +173,22 @@ impl Dense {
         }
         // A tile of half the pixels takes no longer for each.
         if size[1] >= most_pixels(instructions) / 2 { Way::Rows } else { Way::Gathered }
+    }
+
+    /// The rows and columns of the window that are ever on the map, where it may be smaller than the window.
+    fn used(&self, [_, height, width]: Shape, [rows, columns]: [usize; 2]) -> [Range<usize>; 2] {
+        let Window { kernel, stride, dilation, padding, .. } = self.window;
+        if self.takes.precision == Precision::Int8 {
+            // What the byte of zero adds is taken off for all weights.
+            return [0..kernel[0], 0..kernel[1]];
+        }
+        // The last window begins furthest down, the first ends furthest up.
+        let along = |axis: usize, count: usize, before: usize, side: usize| {
+            let within = |begin| within(begin, kernel[axis], dilation[axis], before, side);
+            let (start, end) = (within((count - 1) * stride[axis]).start, within(0).end);
+            start..end.max(start)
+        };
+        [along(0, rows, padding.top, height), along(1, columns, padding.left, width)]
     }
 
     /// Pieces gathered for a pixel.
@@ -263,7 +289,8 @@ impl Dense {
     }
 }
 
-fn most_pixels(instructions: Instructions) -> usize {
+/// Pixels of the largest tile.
+pub(super) fn most_pixels(instructions: Instructions) -> usize {
     use crate::network::lanes::Portable;
     #[cfg(target_arch = "x86_64")]
     use crate::network::lanes::{Avx2, Avx512};
@@ -325,6 +352,7 @@ unsafe fn run_dense<T: Products>(instructions: Instructions, layer: &Dense, maps
     let taps = layer.window.kernel[0] * layer.window.kernel[1];
     let block_weights = taps * layer.inputs.div_ceil(piece_channels) * lanes;
     let blocks = layer.inputs.div_ceil(lanes);
+    let used = layer.used(maps.shape, maps.size);
     for first in (0..tiles.count).step_by(at_once) {
         let chunk = first..tiles.count.min(first + at_once);
         if way == Way::Gathered {
@@ -333,7 +361,7 @@ unsafe fn run_dense<T: Products>(instructions: Instructions, layer: &Dense, maps
                 let place = (tile - first) * T::Lanes::PIXELS * gathered_of_pixel;
                 let gathered = &mut maps.scratch[place..][..size * gathered_of_pixel];
                 // SAFETY: the CPU has the instructions.
-                unsafe { gather::<T>(layer, maps.x, maps.shape, maps.size[1], pixel, size, gathered) };
+                unsafe { gather::<T>(layer, maps.x, maps.shape, maps.size[1], &used, pixel, size, gathered) };
             }
         }
         let mut block = 0;
@@ -359,9 +387,15 @@ unsafe fn run_dense<T: Products>(instructions: Instructions, layer: &Dense, maps
                         Way::Gathered | Way::Winograd => {
                             let place = (tile - first) * T::Lanes::PIXELS * gathered_of_pixel;
                             let pixels = size * lanes / piece_channels;
-                            let steps = [0, blocks * pixels];
-                            (maps.scratch.as_ptr().add(place), [1, taps], steps, pixels)
+                            let window = [used[0].len(), used[1].len()];
+                            let steps = [window[1] * blocks * pixels, blocks * pixels];
+                            (maps.scratch.as_ptr().add(place), window, steps, pixels)
                         }
+                    };
+                    let tap_weights = block_weights / taps;
+                    let skipped = match way {
+                        Way::Gathered => used[0].start * kernel[1] + used[1].start,
+                        _ => 0,
                     };
                     let job = Sum {
                         x,
@@ -373,12 +407,14 @@ unsafe fn run_dense<T: Products>(instructions: Instructions, layer: &Dense, maps
                             lanes / piece_channels,
                             (layer.inputs - (blocks - 1) * lanes).div_ceil(piece_channels),
                         ],
-                        weights: layer.weights.numbers().as_ptr().add(block * block_weights),
+                        weights: (layer.weights.numbers().as_ptr()).add(block * block_weights + skipped * tap_weights),
+                        weights_steps: [kernel[1] * tap_weights, tap_weights],
                         weights_step: block_weights,
                     };
                     let place = (block * pixels + pixel) * lanes;
                     let residual_blocks = residual_blocks.saturating_sub(block);
                     let finish = Finish {
+                        starts: layer.starts.numbers().as_ptr().add(block * lanes),
                         bias: layer.bias.numbers().as_ptr().add(block * lanes),
                         scales: layer.scales.numbers().as_ptr().add(block * lanes),
                         residual: match maps.residual {
@@ -400,17 +436,19 @@ unsafe fn run_dense<T: Products>(instructions: Instructions, layer: &Dense, maps
     }
 }
 
-/// Makes pieces of what the windows of `size` pixels from `pixel` on see, `[taps][blocks][size][pieces]`; zeros outside
-/// the map.
+/// Makes pieces of what the windows of `size` pixels from `pixel` on see, `[used taps][blocks][size][pieces]`; zeros
+/// outside the map.
 ///
 /// # Safety
 /// The CPU has the instructions.
 #[inline(always)]
+#[allow(clippy::too_many_arguments, reason = "a tile of a run, inlined")]
 unsafe fn gather<T: Products>(
     layer: &Dense,
     x: &[f32],
     [channels, height, width]: Shape,
     columns: usize,
+    used: &[Range<usize>; 2],
     pixel: usize,
     size: usize,
     gathered: &mut [f32],
@@ -435,10 +473,10 @@ unsafe fn gather<T: Products>(
     for place in 0..size {
         let (row, column) = ((pixel + place) / columns, (pixel + place) % columns);
         let mut tap = 0;
-        for kernel_row in 0..window.kernel[0] {
+        for kernel_row in used[0].clone() {
             // Above and left of the map these wrap to numbers that are not below its sides.
             let y = (row * window.stride[0] + kernel_row * window.dilation[0]).wrapping_sub(window.padding.top);
-            for kernel_column in 0..window.kernel[1] {
+            for kernel_column in used[1].clone() {
                 let x_of = column * window.stride[1] + kernel_column * window.dilation[1];
                 let x_of = x_of.wrapping_sub(window.padding.left);
                 let inside = y < height && x_of < width;

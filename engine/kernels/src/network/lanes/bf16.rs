@@ -16,10 +16,6 @@ impl Products for Bf16 {
     const CHANNELS: usize = 2;
 
     #[inline(always)]
-    unsafe fn begin(bias: __m512) -> __m512 {
-        bias
-    }
-    #[inline(always)]
     unsafe fn add_products(x: __m512, weights: __m512, sum: __m512) -> __m512 {
         unsafe { _mm512_dpbf16_ps(sum, transmute::<__m512, __m512bh>(x), transmute::<__m512, __m512bh>(weights)) }
     }

@@ -15,10 +15,6 @@ impl Products for Int8 {
     const CHANNELS: usize = 4;
 
     #[inline(always)]
-    unsafe fn begin(_: __m512) -> __m512 {
-        unsafe { _mm512_setzero_ps() }
-    }
-    #[inline(always)]
     unsafe fn add_products(x: __m512, weights: __m512, sum: __m512) -> __m512 {
         unsafe {
             let (x, weights) = (_mm512_castps_si512(x), _mm512_castps_si512(weights));

@@ -15,8 +15,6 @@ pub(in crate::network) trait Products: Copy {
     /// Channels in a piece.
     const CHANNELS: usize;
 
-    /// What a sum begins with.
-    unsafe fn begin(bias: Register<Self>) -> Register<Self>;
     /// Adds the products of the channels of a piece.
     unsafe fn add_products(x: Register<Self>, weights: Register<Self>, sum: Register<Self>) -> Register<Self>;
     /// The number that a sum stands for.
@@ -95,10 +93,6 @@ impl<L: Lanes> Products for Single<L> {
     type Lanes = L;
     const CHANNELS: usize = 1;
 
-    #[inline(always)]
-    unsafe fn begin(bias: L::Register) -> L::Register {
-        bias
-    }
     #[inline(always)]
     unsafe fn add_products(x: L::Register, weights: L::Register, sum: L::Register) -> L::Register {
         // SAFETY: the caller has the instructions.
