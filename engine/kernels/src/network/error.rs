@@ -24,6 +24,12 @@ pub enum GraphError {
     /// The CPU does not have these.
     #[error("this CPU has no {} instructions", .0.name())]
     NoInstructions(Instructions),
+    /// Bytes cannot stand for the inputs of a layer of which nothing is known.
+    #[error("layer {layer}: no range was recorded for int8; record the ranges of this network again")]
+    NoRange {
+        /// Its name.
+        layer: String,
+    },
     /// The instructions have no products of this precision.
     #[error("no {} on this CPU with {} instructions: choose precision f32", precision.name(), instructions.name())]
     NoPrecision {

@@ -2,6 +2,7 @@
 //! comes before them.
 
 use super::graph::{Activation, Convolution, Graph, Operation, Padding, Value, Window};
+use super::kernel::first::First;
 
 /// Layers before kernels are chosen for them. A value is the image, 0, or what a layer gives, its index and 1.
 #[derive(Debug)]
@@ -12,8 +13,25 @@ pub(super) struct Draft {
     /// Added to what the work gives, before the activation.
     pub(super) residual: Option<usize>,
     pub(super) activation: Option<Activation>,
+    /// A pool of greatest numbers after all that, for convolutions over the image.
+    pub(super) pool: Option<Window>,
     /// Channels of what it gives.
     pub(super) channels: usize,
+}
+
+/// An image of more channels is brought into blocks first.
+pub(super) const MOST_PLANAR_CHANNELS: usize = 4;
+
+impl Draft {
+    /// Whether it is a convolution that can read an image of few channels as it is.
+    pub(super) fn is_over_image(&self) -> bool {
+        self.inputs[0] == 0
+            && self.residual.is_none()
+            && matches!(
+                &self.work,
+                Work::Convolution(convolution, None) if convolution.groups == 1 && First::can(&convolution.window)
+            )
+    }
 }
 
 /// What a layer does before its residual is added.
@@ -112,7 +130,7 @@ impl Fusion {
             Operation::Add => return self.add_sum(name, [inputs[0], inputs[1]]),
             Operation::Affine { scale, offset } => return self.add_affine(name, scale, offset, inputs[0]),
             Operation::Pad { padding, .. } => Work::Pad(padding),
-            Operation::MaxPool(window) => Work::MaxPool(window),
+            Operation::MaxPool(window) => return self.add_max_pool(name, window, inputs[0]),
             Operation::AveragePool { window, count_padding } => Work::AveragePool(window, count_padding),
             Operation::GlobalAveragePool => Work::Mean,
             Operation::UpsampleNearest { factors } => Work::Upsample(factors),
@@ -123,7 +141,15 @@ impl Fusion {
     }
 
     fn push(&mut self, name: String, work: Work, inputs: Vec<usize>, channels: usize) -> usize {
-        self.drafts.push(Draft { names: vec![name], work, inputs, residual: None, activation: None, channels });
+        self.drafts.push(Draft {
+            names: vec![name],
+            work,
+            inputs,
+            residual: None,
+            activation: None,
+            pool: None,
+            channels,
+        });
         self.drafts.len()
     }
 
@@ -140,6 +166,7 @@ impl Fusion {
             && let Work::Elementwise(Some([scale, offset])) = &draft.work
             && draft.residual.is_none()
             && draft.activation.is_none()
+            && draft.pool.is_none()
             // What is beside the map is 0 also where the map has an offset.
             && (!padded || offset.iter().all(|&offset| offset == 0.0))
         {
@@ -159,6 +186,7 @@ impl Fusion {
         if let Some(draft) = self.ours(input)
             && draft.residual.is_none()
             && draft.activation.is_none()
+            && draft.pool.is_none()
         {
             match &mut draft.work {
                 Work::Convolution(convolution, _) => {
@@ -187,6 +215,7 @@ impl Fusion {
     fn add_activation(&mut self, name: String, activation: Activation, input: Input) -> usize {
         if let Some(draft) = self.ours(input)
             && draft.activation.is_none()
+            && draft.pool.is_none()
             && matches!(draft.work, Work::Convolution(..) | Work::Elementwise(_))
             // A sigmoid is a pass of its own.
             && activation != Activation::Sigmoid
@@ -201,6 +230,25 @@ impl Fusion {
         value
     }
 
+    fn add_max_pool(&mut self, name: String, window: Window, input: Input) -> usize {
+        let few_channels = self.image_channels <= MOST_PLANAR_CHANNELS;
+        if let Some(draft) = self.ours(input)
+            && draft.pool.is_none()
+            && draft.is_over_image()
+            && few_channels
+            // The rows that it takes are kept in the cache.
+            && window.kernel[0] <= 3
+            && window.dilation == [1; 2]
+            && draft.activation != Some(Activation::Sigmoid)
+        {
+            draft.pool = Some(window);
+            draft.names.push(name);
+            return input.value;
+        }
+        let channels = self.channels(input.value);
+        self.push(name, Work::MaxPool(window), vec![input.value], channels)
+    }
+
     fn add_sum(&mut self, name: String, inputs: [Input; 2]) -> usize {
         let channels = inputs.map(|input| self.channels(input.value));
         for (into, from) in [(0, 1), (1, 0)] {
@@ -212,6 +260,7 @@ impl Fusion {
                 && let Some(draft) = self.ours(inputs[into])
                 && draft.residual.is_none()
                 && draft.activation.is_none()
+                && draft.pool.is_none()
                 && matches!(draft.work, Work::Convolution(..))
             {
                 draft.residual = Some(from);

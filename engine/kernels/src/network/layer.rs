@@ -1,15 +1,18 @@
 //! Layers with their kernels.
 
 use super::Precision;
-use super::fuse::{Draft, Work, of};
+use super::error::GraphError;
+use super::fuse::{Draft, MOST_PLANAR_CHANNELS, Work, of};
 use super::graph::{Activation, Convolution, Padding};
-use super::kernel::dense::{Dense, Maps};
+use super::kernel::dense::{Dense, MOST_BYTES, Maps};
 use super::kernel::depthwise::Depthwise;
 use super::kernel::elementwise::Elementwise;
 use super::kernel::finish::{Bend, per_channel};
 use super::kernel::first::First;
 use super::kernel::pool::{Pool, Taken, mean};
 use super::kernel::{blocked_numbers, lanes, layout, softmax};
+use super::lanes::{Pieces, Steps};
+use super::ranges::Ranges;
 use super::shape::{Shape, numbers};
 use crate::Instructions;
 
@@ -24,6 +27,7 @@ pub(super) struct Step {
 }
 
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "a network has few, and most of them are the large ones")]
 pub(super) enum Kernel {
     /// From rows to blocks.
     Block,
@@ -42,37 +46,81 @@ pub(super) enum Kernel {
     Concat,
 }
 
-/// An image of more channels is brought into blocks first.
-const MOST_PLANAR_CHANNELS: usize = 4;
+/// What products of dense convolutions are taken of.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Numerics<'a> {
+    pub(super) precision: Precision,
+    /// What was seen of the inputs of layers, for bytes.
+    pub(super) ranges: &'a Ranges,
+}
 
-/// Fewer are summed in f32 always.
+impl Numerics<'_> {
+    fn pieces(self, layer: &str) -> Result<Pieces, GraphError> {
+        match self.precision {
+            Precision::F32 => Ok(Pieces::F32),
+            Precision::Bf16 => Ok(Pieces::BF16),
+            Precision::Int8 => {
+                let range = self.ranges.get(layer).ok_or_else(|| GraphError::NoRange { layer: layer.to_owned() })?;
+                Ok(Pieces { precision: Precision::Int8, steps: Steps::new(range) })
+            }
+        }
+    }
+}
+
+/// With fewer outputs, to make other numbers of the inputs takes longer than they save.
 const FEW_OUTPUTS: usize = 32;
 
 /// Chooses kernels, and packs weights.
 pub(super) fn steps(
-    (instructions, precision): (Instructions, Precision),
+    instructions: Instructions,
+    numerics: Numerics<'_>,
     image_channels: usize,
     drafts: Vec<Draft>,
     outputs: &mut [usize],
-) -> Vec<Step> {
+) -> Result<Vec<Step>, GraphError> {
     let mut builder =
-        Builder { instructions, precision, image_channels, image: None, steps: Vec::new(), channels: Vec::new() };
+        Builder { instructions, numerics, image_channels, image: None, steps: Vec::new(), channels: Vec::new() };
     // The image itself as an output goes through blocks.
     let mut value_of = vec![0];
     for draft in drafts {
-        let value = builder.add(draft, &value_of);
+        let is_output = outputs.contains(&value_of.len());
+        let value = builder.add(draft, &value_of, is_output)?;
         value_of.push(value);
     }
-    for output in outputs {
+    for output in outputs.iter_mut() {
         *output = if *output == 0 { builder.blocked_image() } else { value_of[*output] };
     }
-    builder.steps
+    let mut steps = builder.steps;
+    give_pieces(&mut steps, outputs);
+    Ok(steps)
 }
 
-struct Builder {
+/// Lets depthwise convolutions give what the convolutions after them take.
+fn give_pieces(steps: &mut [Step], outputs: &[usize]) {
+    let mut reads = vec![0; steps.len() + 1];
+    let read = steps.iter().flat_map(|step| step.inputs.iter().chain(&step.residual)).chain(outputs);
+    read.for_each(|&value| reads[value] += 1);
+    for index in 0..steps.len() {
+        let input = steps[index].inputs[0];
+        if input == 0 || reads[input] > 1 {
+            continue;
+        }
+        let [before, step] = steps.get_disjoint_mut([input - 1, index]).expect("inputs are before");
+        if let (Kernel::Depthwise(depthwise), Kernel::Dense(dense, None)) = (&mut before.kernel, &mut step.kernel)
+            && dense.is_pointwise()
+            && dense.takes.precision != Precision::F32
+            // The lanes after the last channel may hold what is no number, and pieces are read whole.
+            && dense.inputs.is_multiple_of(dense.takes.channels())
+        {
+            depthwise.gives = dense.takes;
+            dense.is_given = true;
+        }
+    }
+}
+
+struct Builder<'a> {
     instructions: Instructions,
-    /// Of the dense convolutions.
-    precision: Precision,
+    numerics: Numerics<'a>,
     image_channels: usize,
     /// The image in blocks, when something reads it.
     image: Option<usize>,
@@ -81,7 +129,7 @@ struct Builder {
     channels: Vec<usize>,
 }
 
-impl Builder {
+impl Builder<'_> {
     fn push(&mut self, step: Step, channels: usize) -> usize {
         self.steps.push(step);
         self.channels.push(channels);
@@ -103,8 +151,9 @@ impl Builder {
         if value == 0 { self.blocked_image() } else { value_of[value] }
     }
 
-    fn add(&mut self, draft: Draft, value_of: &[usize]) -> usize {
-        let Draft { names, work, inputs, residual, activation, channels } = draft;
+    fn add(&mut self, draft: Draft, value_of: &[usize], is_output: bool) -> Result<usize, GraphError> {
+        let is_first = draft.is_over_image() && self.image_channels <= MOST_PLANAR_CHANNELS;
+        let Draft { names, work, inputs, residual, activation, pool, channels } = draft;
         let name = names.join(" + ");
         let lanes = lanes(self.instructions);
         let residual = residual.map(|residual| {
@@ -123,21 +172,18 @@ impl Builder {
         };
         let sigmoid = activation == Some(Activation::Sigmoid);
         let bend = bend.unwrap_or(Bend::None);
-        if let Work::Convolution(convolution, map) = &work
-            && inputs[0] == 0
-            && residual.is_none()
-            && convolution.groups == 1
-            && self.image_channels <= MOST_PLANAR_CHANNELS
-            && map.is_none()
+        if let Work::Convolution(convolution, _) = &work
+            && is_first
         {
             let Convolution { outputs, window, weights, bias, .. } = convolution;
-            let first = First::new(self.instructions, [self.image_channels, *outputs], *window, weights, bias, bend);
-            return self.push(Step { name, kernel: Kernel::First(first), inputs, residual }, channels);
+            let first =
+                First::new(self.instructions, [self.image_channels, *outputs], *window, weights, bias, bend, pool);
+            return Ok(self.push(Step { name, kernel: Kernel::First(first), inputs, residual }, channels));
         }
         let inputs: Vec<usize> = inputs.into_iter().map(|input| self.blocked(input, value_of)).collect();
         let given = self.channels[inputs[0] - 1];
         let kernel = match work {
-            Work::Convolution(convolution, map) => self.convolution(convolution, map, given, bend),
+            Work::Convolution(convolution, map) => self.convolution(&name, convolution, map, given, bend, is_output)?,
             Work::Elementwise(affine) => {
                 let affine = affine.map(|numbers| numbers.map(|numbers| per_channel(&numbers, channels, lanes)));
                 Kernel::Elementwise(Elementwise { channels, affine, bend, sigmoid })
@@ -152,24 +198,35 @@ impl Builder {
             Work::Softmax => Kernel::Softmax,
             Work::Concat => Kernel::Concat,
         };
-        self.push(Step { name, kernel, inputs, residual }, channels)
+        Ok(self.push(Step { name, kernel, inputs, residual }, channels))
     }
 
-    fn convolution(&self, convolution: Convolution, map: Option<[usize; 2]>, inputs: usize, bend: Bend) -> Kernel {
+    fn convolution(
+        &self,
+        name: &str,
+        convolution: Convolution,
+        map: Option<[usize; 2]>,
+        inputs: usize,
+        bend: Bend,
+        is_output: bool,
+    ) -> Result<Kernel, GraphError> {
         let Convolution { outputs, groups, window, weights, bias } = convolution;
         let instructions = self.instructions;
         let lanes = lanes(instructions);
-        // With few outputs, to make other numbers of the inputs takes longer than they save.
-        let precision = if outputs < FEW_OUTPUTS { Precision::F32 } else { self.precision };
-        let made_of = (instructions, precision);
         let taps = window.kernel[0] * window.kernel[1];
         let (group_inputs, group_outputs) = (inputs / groups, outputs / groups);
-        if groups == 1 && (inputs > 1 || outputs > 1 || map.is_some()) {
-            let dense = Dense::new(made_of, [inputs, outputs], window, &weights, &bias, bend);
-            return Kernel::Dense(dense, map);
+        if groups > 1 && group_inputs == 1 && group_outputs == 1 && map.is_none()
+            || [inputs, outputs] == [1; 2] && map.is_none()
+        {
+            return Ok(Kernel::Depthwise(Depthwise::new(instructions, inputs, window, &weights, &bias, bend)));
         }
-        if group_inputs == 1 && group_outputs == 1 && map.is_none() {
-            return Kernel::Depthwise(Depthwise::new(instructions, inputs, window, &weights, &bias, bend));
+        // What goes out keeps its digits.
+        let keeps = outputs < FEW_OUTPUTS || is_output || inputs * taps > MOST_BYTES;
+        let takes = if keeps { Pieces::F32 } else { self.numerics.pieces(name)? };
+        let made_of = (instructions, takes);
+        if groups == 1 {
+            let dense = Dense::new(made_of, [inputs, outputs], window, &weights, &bias, bend);
+            return Ok(Kernel::Dense(dense, map));
         }
         if group_inputs.is_multiple_of(lanes) && group_outputs.is_multiple_of(lanes) {
             let dense = |group: usize| {
@@ -179,7 +236,7 @@ impl Builder {
                 let bend = bend.part(group * group_outputs, group_outputs);
                 Dense::new(made_of, [group_inputs, group_outputs], window, weights, &bias, bend)
             };
-            return Kernel::Grouped((0..groups).map(dense).collect());
+            return Ok(Kernel::Grouped((0..groups).map(dense).collect()));
         }
         // Groups that are not of whole blocks: as one, with zeros between them.
         let mut spread = vec![0.0; outputs * inputs * taps];
@@ -187,7 +244,8 @@ impl Builder {
             let place = (output * inputs + output / group_outputs * group_inputs) * taps;
             spread[place..][..weights.len()].copy_from_slice(weights);
         }
-        Kernel::Dense(Dense::new(made_of, [inputs, outputs], window, &spread, &bias, bend), map)
+        let dense = Dense::new(made_of, [inputs, outputs], window, &spread, &bias, bend);
+        Ok(Kernel::Dense(dense, map))
     }
 }
 
@@ -234,10 +292,9 @@ impl Step {
                 of_map(outputs, size, groups[0].scratch_numbers(instructions, size))
             }
             Kernel::First(first) => {
-                let size = first.window.count([height, width])?;
-                let padding = first.window.padding;
-                numbers([channels, height + padding.top + padding.bottom, width + padding.left + padding.right])?;
-                of_map(first.outputs, size, first.scratch_numbers([height, width]))
+                let [convolved, given] = first.sizes([height, width])?;
+                numbers([1, convolved[0], convolved[1]])?;
+                of_map(first.outputs, given, first.scratch_numbers(instructions, convolved))
             }
             Kernel::Depthwise(depthwise) => of_map(channels, depthwise.window.count([height, width])?, 0),
             Kernel::Elementwise(_) => of_map(channels, [height, width], 0),
@@ -322,15 +379,22 @@ impl Step {
         let size = [rows, columns];
         let window = |name: &str, window: &super::graph::Window| {
             let [rows, columns] = window.kernel;
-            let stride = if window.stride == [1; 2] { String::new() } else { format!(" /{}", window.stride[0]) };
+            let stride = match window.stride {
+                [1, 1] => String::new(),
+                [rows, columns] if rows == columns => format!(" /{rows}"),
+                [rows, columns] => format!(" /{rows}×{columns}"),
+            };
             format!("{name} {rows}×{columns}{stride}")
         };
         match &self.kernel {
             Kernel::Block => "blocks".into(),
             Kernel::Dense(_, Some(_)) => "fully connected".into(),
-            Kernel::Dense(dense, None) => window(dense.way_name(instructions, size), &dense.window),
+            Kernel::Dense(dense, None) => window(&dense.way_name(instructions, size), &dense.window),
             Kernel::Grouped(groups) => {
-                format!("grouped {}", window(groups[0].way_name(instructions, size), &groups[0].window))
+                format!("grouped {}", window(&groups[0].way_name(instructions, size), &groups[0].window))
+            }
+            Kernel::First(First { window: first, pool: Some(pool), .. }) => {
+                format!("{}, {}", window("first", first), window("max pool", pool))
             }
             Kernel::First(first) => window("first", &first.window),
             Kernel::Depthwise(depthwise) => window("depthwise", &depthwise.window),
@@ -347,17 +411,22 @@ impl Step {
         }
     }
 
-    /// Multiplications of its definition, for an output of this shape.
-    pub(super) fn multiplications(&self, [channels, rows, columns]: Shape) -> u64 {
-        let of_output = match &self.kernel {
-            Kernel::Dense(Dense { inputs, window, .. }, _) | Kernel::First(First { inputs, window, .. }) => {
-                inputs * window.kernel[0] * window.kernel[1]
+    /// Multiplications of its definition, for an input and an output of these shapes.
+    pub(super) fn multiplications(&self, input: Shape, output: Shape) -> u64 {
+        let [channels, rows, columns] = output;
+        let numbers = |[rows, columns]: [usize; 2]| channels as u64 * rows as u64 * columns as u64;
+        let product = |window: &super::graph::Window| window.kernel[0] as u64 * window.kernel[1] as u64;
+        let given = numbers([rows, columns]);
+        match &self.kernel {
+            Kernel::Dense(dense, _) => dense.inputs as u64 * product(&dense.window) * given,
+            Kernel::Grouped(groups) => groups[0].inputs as u64 * product(&groups[0].window) * given,
+            Kernel::First(first) => {
+                let convolved = first.window.count([input[1], input[2]]).map_or(0, numbers);
+                first.inputs as u64 * product(&first.window) * convolved
             }
-            Kernel::Grouped(groups) => groups[0].inputs * groups[0].window.kernel.iter().product::<usize>(),
-            Kernel::Depthwise(depthwise) => depthwise.window.kernel.iter().product(),
+            Kernel::Depthwise(depthwise) => product(&depthwise.window) * given,
             _ => 0,
-        };
-        of_output as u64 * channels as u64 * rows as u64 * columns as u64
+        }
     }
 
     pub(super) fn weight_bytes(&self) -> usize {

@@ -16,6 +16,7 @@ mod lanes;
 mod layer;
 mod memory;
 mod plan;
+mod ranges;
 #[cfg(test)]
 mod reference;
 mod shape;
@@ -28,14 +29,16 @@ use std::time::{Duration, Instant};
 
 pub use error::{GraphError, RunError};
 pub use graph::{Activation, Convolution, Graph, Node, Operation, Padding, Value, Window};
+pub use ranges::Ranges;
 pub use workspace::{Output, Outputs, Workspace};
 
 use crate::Instructions;
 use kernel::{lanes, layout};
-use layer::{Kernel, Step};
+use layer::{Kernel, Numerics, Step};
 use plan::Plan;
 
-/// Numbers that products are taken of. Sums are f32 always.
+/// Numbers that products are taken of, in convolutions that are not depthwise, read no image and give no output: those
+/// stay in f32, as sums do, and as products do where Winograd's way takes less time.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Precision {
     /// f32.
@@ -43,14 +46,18 @@ pub enum Precision {
     F32,
     /// bfloat16, rounded to the nearest: 8 bits of mantissa.
     Bf16,
+    /// Bytes: inputs in steps of 255 over the range that was recorded for the layer, weights in steps of 127 for each
+    /// output. Sums are exact.
+    Int8,
 }
 
 impl Precision {
-    /// `f32` or `bf16`.
+    /// `f32`, `bf16` or `int8`.
     pub fn name(self) -> &'static str {
         match self {
             Self::F32 => "f32",
             Self::Bf16 => "bf16",
+            Self::Int8 => "int8",
         }
     }
 
@@ -61,8 +68,10 @@ impl Precision {
                 Self::F32 => true,
                 #[cfg(target_arch = "x86_64")]
                 Self::Bf16 => instructions == Instructions::Avx512 && is_x86_feature_detected!("avx512bf16"),
+                #[cfg(target_arch = "x86_64")]
+                Self::Int8 => instructions == Instructions::Avx512,
                 #[cfg(not(target_arch = "x86_64"))]
-                Self::Bf16 => false,
+                Self::Bf16 | Self::Int8 => false,
             }
     }
 }
@@ -97,8 +106,23 @@ impl Network {
     /// Prepares a graph: neighbouring nodes become one layer where they can, and weights are packed.
     ///
     /// # Errors
-    /// When the graph contradicts itself, or this CPU cannot do what is asked for.
+    /// When the graph contradicts itself, or this CPU cannot do what is asked for. [`Precision::Int8`] takes
+    /// [`compile_int8`](Self::compile_int8).
     pub fn compile(graph: Graph, instructions: Instructions, precision: Precision) -> Result<Self, GraphError> {
+        Self::compile_for(graph, instructions, Numerics { precision, ranges: &Ranges::new() })
+    }
+
+    /// Prepares a graph for products of bytes, with ranges that another network of the same graph has
+    /// [recorded](Self::record).
+    ///
+    /// # Errors
+    /// When the graph contradicts itself, this CPU cannot do what is asked for, or a range is missing.
+    pub fn compile_int8(graph: Graph, instructions: Instructions, ranges: &Ranges) -> Result<Self, GraphError> {
+        Self::compile_for(graph, instructions, Numerics { precision: Precision::Int8, ranges })
+    }
+
+    fn compile_for(graph: Graph, instructions: Instructions, numerics: Numerics<'_>) -> Result<Self, GraphError> {
+        let precision = numerics.precision;
         if !instructions.are_available() {
             return Err(GraphError::NoInstructions(instructions));
         }
@@ -108,7 +132,7 @@ impl Network {
         let channels = check::channels(&graph)?;
         let image_channels = graph.input_channels;
         let (drafts, mut outputs) = fuse::fuse(graph, &channels);
-        let steps = layer::steps((instructions, precision), image_channels, drafts, &mut outputs);
+        let steps = layer::steps(instructions, numerics, image_channels, drafts, &mut outputs)?;
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
         Ok(Self { id, instructions, image_channels, steps, outputs })
@@ -124,16 +148,16 @@ impl Network {
         size: [usize; 2],
         workspace: &'w mut Workspace,
     ) -> Result<Outputs<'w>, RunError> {
-        self.run_and_tell(image, size, workspace, |_| {})
+        self.run_and_tell(image, size, workspace, |_, _, _| {})
     }
 
-    /// Calls `done` after each step.
+    /// Calls `done` after each step, with the plan and the maps.
     fn run_and_tell<'w>(
         &self,
         image: &[f32],
         [height, width]: [usize; 2],
         workspace: &'w mut Workspace,
-        mut done: impl FnMut(usize),
+        mut done: impl FnMut(usize, &Plan, &[f32]),
     ) -> Result<Outputs<'w>, RunError> {
         let channels = self.image_channels;
         if shape::numbers([channels, height, width]) != Ok(image.len()) {
@@ -142,7 +166,7 @@ impl Network {
         let (plan, memory) = workspace.prepare(self.id, [height, width], || self.plan([height, width]))?;
         for (index, step) in self.steps.iter().enumerate() {
             self.run_step(index, step, plan, image, memory);
-            done(index);
+            done(index, plan, memory);
         }
         for (&value, (shape, place)) in self.outputs.iter().zip(&plan.outputs) {
             let [x, y] = disjoint(memory, [plan.places[value - 1].clone(), place.clone()]);
@@ -193,7 +217,7 @@ impl Network {
             name: step.name.clone(),
             kernel: step.kernel_name(self.instructions, shape),
             shape,
-            multiplications: step.multiplications(shape),
+            multiplications: step.multiplications(plan.shapes[step.inputs[0]], shape),
             time: None,
         };
         Ok(self.steps.iter().zip(&plan.shapes[1..]).map(layer).collect())
@@ -206,12 +230,37 @@ impl Network {
     pub fn profile(&self, image: &[f32], size: [usize; 2], workspace: &mut Workspace) -> Result<Vec<Layer>, RunError> {
         let mut layers = self.explain(size)?;
         let mut begin = Instant::now();
-        self.run_and_tell(image, size, workspace, |step| {
+        self.run_and_tell(image, size, workspace, |step, _, _| {
             let now = Instant::now();
             layers[step].time = Some(now - begin);
             begin = now;
         })?;
         Ok(layers)
+    }
+
+    /// Runs an image as [`run`](Self::run) does, and widens the ranges of all layers that [`Precision::Int8`] would
+    /// change by what they read. The network has to be one of f32.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn record(
+        &self,
+        image: &[f32],
+        size: [usize; 2],
+        workspace: &mut Workspace,
+        ranges: &mut Ranges,
+    ) -> Result<(), RunError> {
+        let lanes = lanes(self.instructions);
+        self.run_and_tell(image, size, workspace, |index, plan, memory| {
+            let step = &self.steps[index];
+            let input = step.inputs[0];
+            if !matches!(step.kernel, Kernel::Dense(..) | Kernel::Grouped(_)) || input == 0 {
+                return;
+            }
+            let (shape, place) = (plan.shapes[input], plan.places[input - 1].clone());
+            ranges.widen(&step.name, layout::range(lanes, shape, &memory[place]));
+        })?;
+        Ok(())
     }
 
     /// Shapes of the outputs, for images of one size.

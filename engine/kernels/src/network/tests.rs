@@ -111,6 +111,19 @@ fn window() -> impl Strategy<Value = Window> {
     )
 }
 
+/// No window of it lies in the padding alone, where there is no greatest number.
+fn pool_window(window: Window, ceil: bool) -> Window {
+    let Padding { top, left, bottom, right } = window.padding;
+    let [rows, columns] = window.kernel;
+    let padding = Padding {
+        top: top.min(rows - 1),
+        left: left.min(columns - 1),
+        bottom: bottom.min(rows - 1),
+        right: right.min(columns - 1),
+    };
+    Window { ceil, dilation: [1; 2], padding, ..window }
+}
+
 fn activation(channels: usize) -> impl Strategy<Value = Option<Activation>> {
     prop_oneof![
         Just(None),
@@ -170,6 +183,13 @@ fn rounded(number: f32) -> f32 {
     if to_below < to_above || to_below == to_above && is_even(below) { below } else { above }
 }
 
+/// Has something after the last node that changes nothing.
+fn nodes_after(graph: &mut Graph) {
+    let last = graph.outputs[0];
+    graph.nodes.push(node("m", Operation::MaxPool(Window::square(1, 1, 0)), &[last]));
+    graph.outputs = vec![Value::Node(graph.nodes.len() - 1)];
+}
+
 /// A convolution of rounded numbers is that of the numbers in bfloat16.
 fn compare_bf16(channels: [usize; 3], window: Window, residual: Option<usize>, [height, width]: [usize; 2]) {
     let Some(instructions) = available().find(|instructions| Precision::Bf16.is_available(*instructions)) else {
@@ -177,6 +197,8 @@ fn compare_bf16(channels: [usize; 3], window: Window, residual: Option<usize>, [
         return;
     };
     let mut graph = convolution_graph(channels, window, Some(Activation::Relu), residual);
+    // An output would keep all digits.
+    nodes_after(&mut graph);
     // Without what precedes the convolutions, so that they read the image.
     for node in &mut graph.nodes[2..] {
         node.inputs.iter_mut().filter(|input| **input == Value::Node(1)).for_each(|input| *input = Value::Input);
@@ -210,8 +232,57 @@ fn compare_bf16(channels: [usize; 3], window: Window, residual: Option<usize>, [
     assert!(difference <= 1e-5, "{difference}");
 }
 
+/// A depthwise convolution, which keeps all digits, and one of 1×1 after it.
+fn separable_graph(channels: usize, outputs: usize, window: Window, exact: impl Fn(u64, usize) -> Vec<f32>) -> Graph {
+    let taps = window.kernel[0] * window.kernel[1];
+    let depthwise =
+        Convolution { outputs: channels, groups: channels, window, weights: exact(1, channels * taps), bias: vec![] };
+    let pointwise = Convolution {
+        outputs,
+        groups: 1,
+        window: Window::square(1, 1, 0),
+        weights: exact(2, channels * outputs),
+        bias: numbers(3, outputs),
+    };
+    let nodes = vec![
+        node("d", Operation::Convolution(depthwise), &[Value::Input]),
+        node("p", Operation::Convolution(pointwise), &[Value::Node(0)]),
+        node("r", Operation::Affine { scale: vec![1.0], offset: vec![0.0] }, &[Value::Node(1)]),
+        node("m", Operation::MaxPool(Window::square(1, 1, 0)), &[Value::Node(2)]),
+    ];
+    Graph { input_channels: channels, nodes, outputs: vec![Value::Node(3)] }
+}
+
+fn compare_exact(graph: &Graph, image: &Map, range: [f32; 2], expected: &Map) {
+    for precision in [Precision::Bf16, Precision::Int8] {
+        if precision.is_available(Instructions::Avx512) {
+            compare_pieces(graph, image, precision, range, expected);
+        }
+    }
+}
+
+/// Numbers that pieces stand for exactly give what the reference gives.
+fn compare_pieces(graph: &Graph, image: &Map, precision: Precision, range: [f32; 2], expected: &Map) {
+    let instructions = Instructions::Avx512;
+    let size = [image.shape[1], image.shape[2]];
+    let mut ranges = Ranges::new();
+    let network = Network::compile(graph.clone(), instructions, Precision::F32).unwrap();
+    network.explain(size).unwrap().iter().for_each(|layer| ranges.widen(&layer.name, range));
+    let network = match precision {
+        Precision::Int8 => Network::compile_int8(graph.clone(), instructions, &ranges),
+        _ => Network::compile(graph.clone(), instructions, precision),
+    }
+    .unwrap();
+    let mut workspace = Workspace::new();
+    let outputs = network.run(&image.values, size, &mut workspace).unwrap();
+    #[cfg(unix)]
+    run_guarded(&network, image, &outputs);
+    let difference = difference(outputs.get(0).unwrap().values, &expected.values);
+    assert!(difference <= 1e-5, "{precision:?}: {difference} in {:?}", network.explain(size));
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
     fn convolutions(
@@ -233,6 +304,54 @@ proptest! {
         compare_bf16(channels, window, None, size);
         compare_bf16(channels, window, Some(70), size);
         compare_bf16(channels, Window::square(1, 1, 0), None, size);
+    }
+
+    /// Whole numbers of 8 bits, which both bfloat16 and bytes stand for, with sums that f32 has.
+    #[test]
+    fn exact_separable_convolutions(
+        channels in 5..70_usize,
+        outputs in 32..70_usize,
+        window in window(),
+        size in [1..20_usize, 1..20],
+        zero in 0..=255_u8,
+    ) {
+        let few = |seed, count| numbers(seed, count).into_iter().map(|x| (x * 1.4).round()).collect::<Vec<f32>>();
+        let graph = separable_graph(channels, outputs, window, few);
+        let shape = [channels, size[0], size[1]];
+        let image = Map { shape, values: few(8, shape.iter().product()) };
+        let Ok(expected) = reference::run(&graph, &image) else { return Ok(()) };
+        // The depthwise convolution gives numbers between −50 and 50.
+        let range = [-f32::from(zero.clamp(60, 190)), 255.0 - f32::from(zero.clamp(60, 190))];
+        compare_exact(&graph, &image, range, &expected[0]);
+    }
+
+    /// With weights of up to 127 in every output, and images of all that a byte stands for.
+    #[test]
+    fn int8_convolutions(
+        inputs in 5..40_usize,
+        outputs in 32..70_usize,
+        window in window(),
+        size in [1..16_usize, 1..16],
+        zero in 0..=255_u8,
+    ) {
+        let taps = window.kernel[0] * window.kernel[1];
+        let mut weights: Vec<f32> = numbers(1, outputs * inputs * taps).iter().map(|x| (x * 127.0).round()).collect();
+        weights.chunks_exact_mut(inputs * taps).for_each(|weights| weights[0] = 127.0);
+        let convolution = Convolution { outputs, groups: 1, window, weights, bias: numbers(2, outputs) };
+        let mut graph = Graph {
+            input_channels: inputs,
+            nodes: vec![node("c", Operation::Convolution(convolution), &[Value::Input])],
+            outputs: vec![Value::Node(0)],
+        };
+        nodes_after(&mut graph);
+        let shape = [inputs, size[0], size[1]];
+        let zero = f32::from(zero);
+        let values = numbers(3, shape.iter().product()).iter().map(|x| ((x + 1.0) * 127.5).round() - zero).collect();
+        let image = Map { shape, values };
+        let Ok(expected) = reference::run(&graph, &image) else { return Ok(()) };
+        if Precision::Int8.is_available(Instructions::Avx512) {
+            compare_pieces(&graph, &image, Precision::Int8, [-zero, 255.0 - zero], &expected[0]);
+        }
     }
 
     /// Large enough that it pays to do them by squares.
@@ -269,6 +388,7 @@ proptest! {
         input_channels in 1..7_usize,
         outputs in 1..40_usize,
         window in window(),
+        pool in proptest::option::of((window(), any::<bool>())),
         size in [1..40_usize, 1..40],
     ) {
         let taps = window.kernel[0] * window.kernel[1];
@@ -281,7 +401,14 @@ proptest! {
             node("c", convolution, &[Value::Node(0)]),
             node("p", slopes, &[Value::Node(1)]),
         ];
-        compare(&Graph { input_channels, nodes, outputs: vec![Value::Node(2)] }, size);
+        let mut graph = Graph { input_channels, nodes, outputs: vec![Value::Node(2)] };
+        if let Some((window, ceil)) = pool {
+            let window = pool_window(window, ceil);
+            graph.nodes.push(node("m", Operation::MaxPool(window), &graph.outputs));
+            graph.nodes.push(node("r", Operation::Activation(Activation::PRelu(numbers(9, outputs))), &[Value::Node(3)]));
+            graph.outputs = vec![Value::Node(4)];
+        }
+        compare(&graph, size);
     }
 
     #[test]
@@ -292,18 +419,7 @@ proptest! {
         count_padding in any::<bool>(),
         size in [1..20_usize, 1..20],
     ) {
-        // A window that lies in the padding alone has no greatest number.
-        prop_assume!(window.padding.top < window.kernel[0] && window.padding.left < window.kernel[1]);
-        let window = Window {
-            ceil,
-            dilation: [1; 2],
-            padding: Padding {
-                bottom: window.padding.bottom.min(window.kernel[0] - 1),
-                right: window.padding.right.min(window.kernel[1] - 1),
-                ..window.padding
-            },
-            ..window
-        };
+        let window = pool_window(window, ceil);
         let nodes = vec![
             node("m", Operation::MaxPool(window), &[Value::Input]),
             node("a", Operation::AveragePool { window, count_padding }, &[Value::Input]),

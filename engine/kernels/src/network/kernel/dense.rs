@@ -1,16 +1,19 @@
 //! Convolutions with any window over maps in blocks. Where the pixels of a tile do not look at pixels that are together,
 //! all within the map, what they look at is gathered first, so that one innermost loop does them all.
 
+use std::ops::Range;
 use std::sync::OnceLock;
 
-use super::finish::Bend;
+use super::depthwise::within;
+use super::finish::{Bend, per_channel};
 use super::tile::{Finish, Sum, Tiles, blocks_at_once, sum, with_tile};
 use super::winograd::Winograd;
 use super::{blocked_numbers, lanes};
 use crate::Instructions;
 use crate::network::Precision;
+use crate::network::fuse::of;
 use crate::network::graph::{Padding, Window};
-use crate::network::lanes::{Lanes, Products, Single, Steps, with_lanes};
+use crate::network::lanes::{Lanes, Pieces, Products, Single, with_lanes};
 use crate::network::memory::Memory;
 use crate::network::shape::Shape;
 
@@ -23,17 +26,27 @@ pub(in crate::network) struct Dense {
     pub(in crate::network) inputs: usize,
     pub(in crate::network) outputs: usize,
     pub(in crate::network) window: Window,
-    precision: Precision,
+    /// In which pieces it takes its inputs.
+    pub(in crate::network) takes: Pieces,
+    /// Whether its map is in such pieces already.
+    pub(in crate::network) is_given: bool,
     /// `[outputs / lanes][kernel rows][kernel columns][pieces][lanes]`.
     weights: Memory,
+    /// In blocks: what sums begin with.
+    starts: Memory,
     /// In blocks.
     bias: Memory,
+    /// In blocks: what sums of products of bytes are multiplied by.
+    scales: Memory,
     pub(in crate::network) bend: Bend,
     /// `[outputs, inputs, 3, 3]`, where they may be needed for what follows and are not packed as f32.
     plain_weights: Vec<f32>,
     /// Made when a size is met for which it pays.
     winograd: OnceLock<Winograd>,
 }
+
+/// Products of bytes whose sum is within an i32, with what the byte of zero adds taken off.
+pub(in crate::network) const MOST_BYTES: usize = (i32::MAX / (255 * 127)) as usize;
 
 /// How a convolution looks at a map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,45 +80,68 @@ pub(in crate::network) struct Maps<'a> {
 impl Dense {
     /// From weights `[outputs, inputs, rows, columns]` and a bias of as many numbers as outputs, or none.
     pub(in crate::network) fn new(
-        (instructions, precision): (Instructions, Precision),
+        (instructions, takes): (Instructions, Pieces),
         [inputs, outputs]: [usize; 2],
         window: Window,
         weights: &[f32],
         bias: &[f32],
         bend: Bend,
     ) -> Self {
-        assert!(precision.is_available(instructions));
+        assert!(takes.precision.is_available(instructions));
+        assert!(takes.precision != Precision::Int8 || inputs * window.kernel[0] * window.kernel[1] <= MOST_BYTES);
         let lanes = lanes(instructions);
         let taps = window.kernel[0] * window.kernel[1];
         assert_eq!(weights.len(), outputs * inputs * taps, "weights");
-        let channels = channels_of_piece(precision);
+        let channels = takes.channels();
         let pieces = inputs.div_ceil(channels);
         let mut packed = Memory::zeros(outputs.next_multiple_of(lanes) * taps * pieces);
         let places = packed.numbers_mut();
+        let bias: Vec<f32> = (0..outputs).map(|output| of(bias, output)).collect();
+        let (mut starts, mut scales) = (vec![0.0; outputs], vec![1.0; outputs]);
         for output in 0..outputs {
             let (block, lane) = (output / lanes, output % lanes);
+            let weights = &weights[output * inputs * taps..][..inputs * taps];
+            let greatest = weights.iter().fold(0.0_f32, |greatest, weight| greatest.max(weight.abs()));
+            let per_weight = if greatest > 0.0 { 127.0 / greatest } else { 1.0 };
+            let mut sum = 0;
             for piece in 0..pieces {
                 for tap in 0..taps {
                     let weight = |channel: usize| {
                         let input = piece * channels + channel;
-                        if input < inputs { weights[(output * inputs + input) * taps + tap] } else { 0.0 }
+                        if input < inputs { weights[input * taps + tap] } else { 0.0 }
                     };
                     let place = ((block * taps + tap) * pieces + piece) * lanes + lane;
-                    places[place] = match precision {
+                    places[place] = match takes.precision {
                         Precision::F32 => weight(0),
                         Precision::Bf16 => {
                             f32::from_bits(u32::from(nearest(weight(1))) << 16 | u32::from(nearest(weight(0))))
                         }
+                        Precision::Int8 => {
+                            let bytes: [i8; 4] =
+                                std::array::from_fn(|channel| (weight(channel) * per_weight).round() as i8);
+                            sum += bytes.iter().map(|byte| i32::from(*byte)).sum::<i32>();
+                            f32::from_bits(u32::from_ne_bytes(bytes.map(|byte| byte as u8)))
+                        }
                     };
                 }
             }
+            starts[output] = match takes.precision {
+                Precision::F32 | Precision::Bf16 => bias[output],
+                Precision::Int8 => {
+                    scales[output] = 1.0 / (per_weight * takes.steps.per_unit);
+                    // All inputs have the byte of zero added, also those beside the map.
+                    f32::from_bits((-i32::from(takes.steps.zero) * sum).cast_unsigned())
+                }
+            };
         }
-        let bias = super::finish::per_channel(bias, outputs, lanes);
+        let [starts, bias, scales] = [starts, bias, scales].map(|numbers| per_channel(&numbers, outputs, lanes));
         assert!(bend.fits(outputs.div_ceil(lanes), lanes), "slopes");
-        let is_needed = Winograd::can(&window) && precision != Precision::F32;
+        let is_needed = Winograd::can(&window) && takes.precision != Precision::F32;
         let plain_weights = if is_needed { weights.to_vec() } else { Vec::new() };
         let winograd = OnceLock::new();
-        Self { inputs, outputs, window, precision, weights: packed, bias, bend, plain_weights, winograd }
+        let is_given = false;
+        let weights = packed;
+        Self { inputs, outputs, window, takes, is_given, weights, starts, bias, scales, bend, plain_weights, winograd }
     }
 
     pub(in crate::network) fn weight_bytes(&self) -> usize {
@@ -116,19 +152,20 @@ impl Dense {
 
     /// Pieces that a pixel has in a block.
     fn pieces(&self, lanes: usize) -> usize {
-        lanes / channels_of_piece(self.precision)
+        lanes / self.takes.channels()
     }
 
     /// How it looks at a map, for outputs of so many rows and columns.
     fn way(&self, instructions: Instructions, size: [usize; 2]) -> Way {
+        if self.is_given {
+            return Way::Flat;
+        }
         let Window { kernel, stride, padding, .. } = self.window;
         let channels = [self.inputs, self.outputs];
-        if Winograd::can(&self.window)
-            && Winograd::pays(channels, lanes(instructions), size, channels_of_piece(self.precision))
-        {
+        if Winograd::can(&self.window) && Winograd::pays(channels, lanes(instructions), size, self.takes.channels()) {
             return Way::Winograd;
         }
-        if stride != [1; 2] || padding != Padding::default() || self.precision != Precision::F32 {
+        if stride != [1; 2] || padding != Padding::default() || self.takes.precision != Precision::F32 {
             return Way::Gathered;
         }
         if kernel == [1; 2] {
@@ -136,6 +173,22 @@ impl Dense {
         }
         // A tile of half the pixels takes no longer for each.
         if size[1] >= most_pixels(instructions) / 2 { Way::Rows } else { Way::Gathered }
+    }
+
+    /// The rows and columns of the window that are ever on the map, where it may be smaller than the window.
+    fn used(&self, [_, height, width]: Shape, [rows, columns]: [usize; 2]) -> [Range<usize>; 2] {
+        let Window { kernel, stride, dilation, padding, .. } = self.window;
+        if self.takes.precision == Precision::Int8 {
+            // What the byte of zero adds is taken off for all weights.
+            return [0..kernel[0], 0..kernel[1]];
+        }
+        // The last window begins furthest down, the first ends furthest up.
+        let along = |axis: usize, count: usize, before: usize, side: usize| {
+            let within = |begin| within(begin, kernel[axis], dilation[axis], before, side);
+            let (start, end) = (within((count - 1) * stride[axis]).start, within(0).end);
+            start..end.max(start)
+        };
+        [along(0, rows, padding.top, height), along(1, columns, padding.left, width)]
     }
 
     /// Pieces gathered for a pixel.
@@ -171,24 +224,31 @@ impl Dense {
     }
 
     fn winograd(&self, lanes: usize) -> Winograd {
-        let weight = |output: usize, input: usize, tap: usize| match self.precision {
+        let weight = |output: usize, input: usize, tap: usize| match self.takes.precision {
             Precision::F32 => {
                 let (block, lane) = (output / lanes, output % lanes);
                 self.weights.numbers()[((block * 9 + tap) * self.inputs + input) * lanes + lane]
             }
-            Precision::Bf16 => self.plain_weights[(output * self.inputs + input) * 9 + tap],
+            Precision::Bf16 | Precision::Int8 => self.plain_weights[(output * self.inputs + input) * 9 + tap],
         };
         Winograd::new([self.inputs, self.outputs], lanes, self.window.padding, weight)
     }
 
     /// Name of the way that is gone for outputs of this size.
-    pub(in crate::network) fn way_name(&self, instructions: Instructions, size: [usize; 2]) -> &'static str {
+    pub(in crate::network) fn way_name(&self, instructions: Instructions, size: [usize; 2]) -> String {
+        let precision = self.takes.precision;
         match self.way(instructions, size) {
-            Way::Flat | Way::Rows => "dense",
-            Way::Gathered if self.precision == Precision::Bf16 => "gathered bf16",
-            Way::Gathered => "gathered",
-            Way::Winograd => "winograd",
+            Way::Winograd => "winograd".into(),
+            _ if precision != Precision::F32 => format!("dense {}", precision.name()),
+            Way::Flat | Way::Rows => "dense".into(),
+            Way::Gathered => "gathered".into(),
         }
+    }
+
+    /// Whether it could take a map in pieces.
+    pub(in crate::network) fn is_pointwise(&self) -> bool {
+        let Window { kernel, stride, padding, .. } = self.window;
+        kernel == [1; 2] && stride == [1; 2] && padding == Padding::default()
     }
 
     /// # Panics
@@ -200,7 +260,8 @@ impl Dense {
         let output = [self.outputs, maps.size[0], maps.size[1]];
         assert_eq!(channels, self.inputs);
         assert_eq!(self.window.count([height, width]), Ok(maps.size));
-        assert!(maps.x.len() >= blocked_numbers(lanes, maps.shape));
+        let pieces = if self.is_given { self.takes.channels() } else { 1 };
+        assert!(maps.x.len() >= blocked_numbers(lanes, maps.shape) / pieces);
         assert!(maps.y.len() >= blocked_numbers(lanes, output));
         assert!(maps.scratch.len() >= self.scratch_numbers(instructions, maps.size));
         if let Some((residual, channels)) = maps.residual {
@@ -215,18 +276,21 @@ impl Dense {
         }
         // SAFETY: the CPU has the instructions, and maps and scratch are as long as their shapes say.
         unsafe {
-            match self.precision {
+            match self.takes.precision {
                 Precision::F32 => dense(instructions, instructions, self, maps),
                 #[cfg(target_arch = "x86_64")]
                 Precision::Bf16 => dense_bf16(instructions, self, maps),
+                #[cfg(target_arch = "x86_64")]
+                Precision::Int8 => dense_int8(instructions, self, maps),
                 #[cfg(not(target_arch = "x86_64"))]
-                Precision::Bf16 => unreachable!("it is available nowhere"),
+                Precision::Bf16 | Precision::Int8 => unreachable!("they are available nowhere"),
             }
         };
     }
 }
 
-fn most_pixels(instructions: Instructions) -> usize {
+/// Pixels of the largest tile.
+pub(super) fn most_pixels(instructions: Instructions) -> usize {
     use crate::network::lanes::Portable;
     #[cfg(target_arch = "x86_64")]
     use crate::network::lanes::{Avx2, Avx512};
@@ -260,12 +324,22 @@ unsafe fn dense_bf16(instructions: Instructions, layer: &Dense, maps: &mut Maps<
     unsafe { run_dense::<crate::network::lanes::Bf16>(instructions, layer, maps) }
 }
 
+/// # Safety
+/// As `dense`, and AVX-512 VNNI.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,fma")]
+unsafe fn dense_int8(instructions: Instructions, layer: &Dense, maps: &mut Maps<'_>) {
+    // SAFETY: the caller's word; the instructions are enabled.
+    unsafe { run_dense::<crate::network::lanes::Int8>(instructions, layer, maps) }
+}
+
 #[inline(always)]
 unsafe fn run_dense<T: Products>(instructions: Instructions, layer: &Dense, maps: &mut Maps<'_>) {
     let pixels = maps.size[0] * maps.size[1];
     let map_pixels = maps.shape[1] * maps.shape[2];
     let lanes = const { T::Lanes::LANES };
     let piece_channels = const { T::CHANNELS };
+    let pixel_pieces = lanes / piece_channels;
     let way = layer.way(instructions, maps.size);
     let tiles = match way {
         Way::Flat | Way::Gathered | Way::Winograd => Tiles::new(1, pixels, T::Lanes::PIXELS),
@@ -278,6 +352,7 @@ unsafe fn run_dense<T: Products>(instructions: Instructions, layer: &Dense, maps
     let taps = layer.window.kernel[0] * layer.window.kernel[1];
     let block_weights = taps * layer.inputs.div_ceil(piece_channels) * lanes;
     let blocks = layer.inputs.div_ceil(lanes);
+    let used = layer.used(maps.shape, maps.size);
     for first in (0..tiles.count).step_by(at_once) {
         let chunk = first..tiles.count.min(first + at_once);
         if way == Way::Gathered {
@@ -286,7 +361,7 @@ unsafe fn run_dense<T: Products>(instructions: Instructions, layer: &Dense, maps
                 let place = (tile - first) * T::Lanes::PIXELS * gathered_of_pixel;
                 let gathered = &mut maps.scratch[place..][..size * gathered_of_pixel];
                 // SAFETY: the CPU has the instructions.
-                unsafe { gather::<T>(&layer.window, maps.x, maps.shape, maps.size[1], pixel, size, gathered) };
+                unsafe { gather::<T>(layer, maps.x, maps.shape, maps.size[1], &used, pixel, size, gathered) };
             }
         }
         let mut block = 0;
@@ -299,11 +374,11 @@ unsafe fn run_dense<T: Products>(instructions: Instructions, layer: &Dense, maps
                 // padding stays on the map; what was gathered lies `tile - first` whole tiles into the scratch. The weights are those of the blocks from
                 // `block` on, of which at least `at_once` are left.
                 unsafe {
-                    let map_step = map_pixels * lanes;
+                    let map_step = map_pixels * pixel_pieces;
                     let Window { kernel, dilation, .. } = layer.window;
                     let steps = [dilation[0] * maps.shape[2] * lanes, dilation[1] * lanes];
                     let (x, window, window_steps, block_step) = match way {
-                        Way::Flat => (maps.x.as_ptr().add(pixel * lanes), [1; 2], [0; 2], map_step),
+                        Way::Flat => (maps.x.as_ptr().add(pixel * pixel_pieces), [1; 2], [0; 2], map_step),
                         Way::Rows => {
                             let (row, column) = (pixel / maps.size[1], pixel % maps.size[1]);
                             let pixel = row * maps.shape[2] + column;
@@ -312,9 +387,15 @@ unsafe fn run_dense<T: Products>(instructions: Instructions, layer: &Dense, maps
                         Way::Gathered | Way::Winograd => {
                             let place = (tile - first) * T::Lanes::PIXELS * gathered_of_pixel;
                             let pixels = size * lanes / piece_channels;
-                            let steps = [0, blocks * pixels];
-                            (maps.scratch.as_ptr().add(place), [1, taps], steps, pixels)
+                            let window = [used[0].len(), used[1].len()];
+                            let steps = [window[1] * blocks * pixels, blocks * pixels];
+                            (maps.scratch.as_ptr().add(place), window, steps, pixels)
                         }
+                    };
+                    let tap_weights = block_weights / taps;
+                    let skipped = match way {
+                        Way::Gathered => used[0].start * kernel[1] + used[1].start,
+                        _ => 0,
                     };
                     let job = Sum {
                         x,
@@ -326,14 +407,16 @@ unsafe fn run_dense<T: Products>(instructions: Instructions, layer: &Dense, maps
                             lanes / piece_channels,
                             (layer.inputs - (blocks - 1) * lanes).div_ceil(piece_channels),
                         ],
-                        weights: layer.weights.numbers().as_ptr().add(block * block_weights),
+                        weights: (layer.weights.numbers().as_ptr()).add(block * block_weights + skipped * tap_weights),
+                        weights_steps: [kernel[1] * tap_weights, tap_weights],
                         weights_step: block_weights,
                     };
                     let place = (block * pixels + pixel) * lanes;
                     let residual_blocks = residual_blocks.saturating_sub(block);
                     let finish = Finish {
+                        starts: layer.starts.numbers().as_ptr().add(block * lanes),
                         bias: layer.bias.numbers().as_ptr().add(block * lanes),
-                        scales: std::ptr::null(),
+                        scales: layer.scales.numbers().as_ptr().add(block * lanes),
                         residual: match maps.residual {
                             Some((residual, _)) if residual_blocks > 0 => residual.as_ptr().add(place),
                             _ => std::ptr::null(),
@@ -353,17 +436,19 @@ unsafe fn run_dense<T: Products>(instructions: Instructions, layer: &Dense, maps
     }
 }
 
-/// Makes pieces of what the windows of `size` pixels from `pixel` on see, `[taps][blocks][size][pieces]`; zeros outside
-/// the map.
+/// Makes pieces of what the windows of `size` pixels from `pixel` on see, `[used taps][blocks][size][pieces]`; zeros
+/// outside the map.
 ///
 /// # Safety
 /// The CPU has the instructions.
 #[inline(always)]
+#[allow(clippy::too_many_arguments, reason = "a tile of a run, inlined")]
 unsafe fn gather<T: Products>(
-    window: &Window,
+    layer: &Dense,
     x: &[f32],
     [channels, height, width]: Shape,
     columns: usize,
+    used: &[Range<usize>; 2],
     pixel: usize,
     size: usize,
     gathered: &mut [f32],
@@ -371,15 +456,16 @@ unsafe fn gather<T: Products>(
     let lanes = const { T::Lanes::LANES };
     let pieces = const { T::Lanes::LANES / T::CHANNELS };
     let blocks = channels.div_ceil(lanes);
-    // What is in a piece beside the last channels would be multiplied by zeros, and may be no number.
-    let empty = channels % T::CHANNELS != 0;
-    if window.kernel == [1; 2] && window.stride == [1; 2] && window.padding == Padding::default() && !empty {
+    let (window, takes) = (&layer.window, layer.takes);
+    // What is in a piece beside the last channel would be multiplied by zero, and may be no number.
+    let empty = T::CHANNELS == 2 && !channels.is_multiple_of(2);
+    if layer.is_pointwise() && !empty {
         let gathered = gathered[..blocks * size * pieces].chunks_exact_mut(size * pieces);
         for (block, gathered) in gathered.enumerate() {
             let x = &x[(block * height * width + pixel) * lanes..][..size * lanes];
             for (from, to) in x.chunks_exact(lanes).zip(gathered.chunks_exact_mut(pieces)) {
                 // SAFETY: the slices are a block and its pieces; the CPU has the instructions.
-                unsafe { T::put(from.as_ptr(), to.as_mut_ptr(), Steps::NONE) };
+                unsafe { T::put(T::Lanes::load(from.as_ptr()), to.as_mut_ptr(), takes.steps) };
             }
         }
         return;
@@ -387,10 +473,10 @@ unsafe fn gather<T: Products>(
     for place in 0..size {
         let (row, column) = ((pixel + place) / columns, (pixel + place) % columns);
         let mut tap = 0;
-        for kernel_row in 0..window.kernel[0] {
+        for kernel_row in used[0].clone() {
             // Above and left of the map these wrap to numbers that are not below its sides.
             let y = (row * window.stride[0] + kernel_row * window.dilation[0]).wrapping_sub(window.padding.top);
-            for kernel_column in 0..window.kernel[1] {
+            for kernel_column in used[1].clone() {
                 let x_of = column * window.stride[1] + kernel_column * window.dilation[1];
                 let x_of = x_of.wrapping_sub(window.padding.left);
                 let inside = y < height && x_of < width;
@@ -399,26 +485,18 @@ unsafe fn gather<T: Products>(
                     if inside {
                         let from = &x[((block * height + y) * width + x_of) * lanes..][..lanes];
                         // SAFETY: the slices are a block and its pieces; the CPU has the instructions.
-                        unsafe { T::put(from.as_ptr(), to.as_mut_ptr(), Steps::NONE) };
+                        unsafe { T::put(T::Lanes::load(from.as_ptr()), to.as_mut_ptr(), takes.steps) };
                         if empty && block + 1 == blocks {
                             let last = &mut to[channels % lanes / T::CHANNELS];
                             *last = f32::from_bits(last.to_bits() & 0xffff);
                         }
                     } else {
-                        to.fill(0.0);
+                        to.fill(takes.zeros());
                     }
                 }
                 tap += 1;
             }
         }
-    }
-}
-
-/// Channels whose products are summed at once.
-fn channels_of_piece(precision: Precision) -> usize {
-    match precision {
-        Precision::F32 => 1,
-        Precision::Bf16 => 2,
     }
 }
 

@@ -5,10 +5,12 @@
 
 use super::dense::Maps;
 use super::finish::{Bend, BendAt, per_channel};
+use super::tile::{Tiles, with_tile};
 use super::{blocked_numbers, lanes};
 use crate::Instructions;
+use crate::network::Precision;
 use crate::network::graph::Window;
-use crate::network::lanes::{Lanes, with_lanes};
+use crate::network::lanes::{Lanes, Pieces, Products, Register, Single, Steps, with_lanes};
 use crate::network::memory::Memory;
 
 /// A depthwise convolution with its weights packed.
@@ -21,6 +23,8 @@ pub(in crate::network) struct Depthwise {
     /// In blocks.
     bias: Memory,
     pub(in crate::network) bend: Bend,
+    /// In which pieces it gives its map.
+    pub(in crate::network) gives: Pieces,
 }
 
 impl Depthwise {
@@ -44,7 +48,7 @@ impl Depthwise {
             }
         }
         assert!(bend.fits(channels.div_ceil(lanes), lanes), "slopes");
-        Self { channels, window, weights: packed, bias: per_channel(bias, channels, lanes), bend }
+        Self { channels, window, weights: packed, bias: per_channel(bias, channels, lanes), bend, gives: Pieces::F32 }
     }
 
     pub(in crate::network) fn weight_bytes(&self) -> usize {
@@ -54,7 +58,7 @@ impl Depthwise {
     /// # Panics
     /// When the maps are shorter than their shapes say, or other than the convolution reads and gives.
     pub(in crate::network) fn run(&self, instructions: Instructions, maps: &mut Maps<'_>) {
-        assert!(instructions.are_available());
+        assert!(self.gives.precision.is_available(instructions));
         let lanes = lanes(instructions);
         let [channels, height, width] = maps.shape;
         let output = [channels, maps.size[0], maps.size[1]];
@@ -67,26 +71,63 @@ impl Depthwise {
             assert!(residual.len() >= blocked_numbers(lanes, [channels, output[1], output[2]]));
         }
         // SAFETY: the CPU has the instructions, and the maps are as long as their shapes say.
-        unsafe { depthwise(instructions, self, maps) };
+        unsafe {
+            match self.gives.precision {
+                Precision::F32 => depthwise(instructions, self, maps),
+                #[cfg(target_arch = "x86_64")]
+                Precision::Bf16 => depthwise_bf16(self, maps),
+                #[cfg(target_arch = "x86_64")]
+                Precision::Int8 => depthwise_int8(self, maps),
+                #[cfg(not(target_arch = "x86_64"))]
+                Precision::Bf16 | Precision::Int8 => unreachable!("they are available nowhere"),
+            }
+        };
     }
 }
 
 with_lanes! {
     /// # Safety
     /// The CPU has the instructions; the lengths are those that [`Depthwise::run`] checks.
-    depthwise = run_depthwise(layer: &Depthwise, maps: &mut Maps<'_>)
+    depthwise = run_depthwise_single(layer: &Depthwise, maps: &mut Maps<'_>)
 }
 
 #[inline(always)]
-unsafe fn run_depthwise<L: Lanes>(layer: &Depthwise, maps: &mut Maps<'_>) {
+unsafe fn run_depthwise_single<L: Lanes>(layer: &Depthwise, maps: &mut Maps<'_>) {
+    // SAFETY: the caller's word.
+    unsafe { run_depthwise::<Single<L>>(layer, maps) }
+}
+
+/// # Safety
+/// As `depthwise`, and AVX-512 BF16.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,fma")]
+unsafe fn depthwise_bf16(layer: &Depthwise, maps: &mut Maps<'_>) {
+    // SAFETY: the caller's word; the instructions are enabled.
+    unsafe { run_depthwise::<crate::network::lanes::Bf16>(layer, maps) }
+}
+
+/// # Safety
+/// As `depthwise`, and AVX-512 VNNI.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,fma")]
+unsafe fn depthwise_int8(layer: &Depthwise, maps: &mut Maps<'_>) {
+    // SAFETY: the caller's word; the instructions are enabled.
+    unsafe { run_depthwise::<crate::network::lanes::Int8>(layer, maps) }
+}
+
+#[inline(always)]
+unsafe fn run_depthwise<T: Products>(layer: &Depthwise, maps: &mut Maps<'_>) {
+    let lanes = const { T::Lanes::LANES };
     let [channels, height, width] = maps.shape;
     let [rows, columns] = maps.size;
     let Window { kernel, stride, dilation, padding, .. } = layer.window;
     let taps = kernel[0] * kernel[1];
-    let residual_blocks = maps.residual.map_or(0, |(_, channels)| channels / L::LANES);
+    let residual_blocks = maps.residual.map_or(0, |(_, channels)| channels / lanes);
+    let slides = kernel[1] == 3 && stride[1] == 1 && dilation[1] == 1 && padding.left == 1 && padding.right == 1;
+    let tiles = Tiles::new(1, columns, T::Lanes::PIXELS);
     // Columns whose windows are within the map.
     let inner = whole(columns, width, kernel[1], stride[1], dilation[1], padding.left);
-    for block in 0..channels.div_ceil(L::LANES) {
+    for block in 0..channels.div_ceil(lanes) {
         for row in 0..rows {
             let top = row * stride[0];
             let kernel_rows = within(top, kernel[0], dilation[0], padding.top, height);
@@ -94,33 +135,41 @@ unsafe fn run_depthwise<L: Lanes>(layer: &Depthwise, maps: &mut Maps<'_>) {
             // `Depthwise::run` checked; so are the rows and columns of the windows within the input, as `within` and
             // `whole` say; a row of the window that is outside is never pointed to.
             unsafe {
-                let output = ((block * rows + row) * columns) * L::LANES;
-                let map_rows = maps.x.as_ptr().add(block * height * width * L::LANES);
-                let weights = layer.weights.numbers().as_ptr().add(block * taps * L::LANES);
+                let output = (block * rows + row) * columns;
+                let map_rows = maps.x.as_ptr().add(block * height * width * lanes);
+                let weights = layer.weights.numbers().as_ptr().add(block * taps * lanes);
                 let mut job = Row {
                     map: map_rows,
                     top: (top + kernel_rows.start * dilation[0]).saturating_sub(padding.top),
                     width,
                     rows: kernel_rows.len(),
-                    row_step: dilation[0] * width * L::LANES,
+                    row_step: dilation[0] * width * lanes,
                     kernel_columns: 0..kernel[1],
                     dilation: dilation[1],
-                    weights: weights.add(kernel_rows.start * kernel[1] * L::LANES),
-                    weights_step: kernel[1] * L::LANES,
-                    bias: L::load(layer.bias.numbers().as_ptr().add(block * L::LANES)),
+                    weights: weights.add(kernel_rows.start * kernel[1] * lanes),
+                    weights_step: kernel[1] * lanes,
+                    bias: T::Lanes::load(layer.bias.numbers().as_ptr().add(block * lanes)),
                     residual: match maps.residual {
-                        Some((residual, _)) if block < residual_blocks => residual.as_ptr().add(output),
+                        Some((residual, _)) if block < residual_blocks => residual.as_ptr().add(output * lanes),
                         _ => std::ptr::null(),
                     },
                     bend: layer.bend.at(),
                     block,
-                    y: maps.y.as_mut_ptr().add(output),
+                    steps: layer.gives.steps,
+                    y: maps.y.as_mut_ptr().add(output * (lanes / T::CHANNELS)),
                 };
+                if slides {
+                    for tile in 0..tiles.count {
+                        let (column, size) = tiles.get(tile);
+                        with_tile!(T, size, 1, slide(&job, column));
+                    }
+                    continue;
+                }
                 for column in (0..inner.start).chain(inner.end..columns) {
                     let left = column * stride[1];
                     job.kernel_columns = within(left, kernel[1], dilation[1], padding.left, width);
                     let first = (left + job.kernel_columns.start * dilation[1]).saturating_sub(padding.left);
-                    pixels::<L, 1, 0>(&job, column, first, stride[1]);
+                    pixels::<T, 1, 0>(&job, column, first, stride[1]);
                 }
                 job.kernel_columns = 0..kernel[1];
                 let mut column = inner.start;
@@ -128,10 +177,9 @@ unsafe fn run_depthwise<L: Lanes>(layer: &Depthwise, maps: &mut Maps<'_>) {
                     let first = column * stride[1] - padding.left;
                     let left = inner.end - column;
                     column += match stride[1] {
-                        1 if kernel[1] == 3 && dilation[1] == 1 && left >= 4 => sliding::<L>(&job, column, first, left),
-                        1 => some_pixels::<L, 1>(&job, column, first, 1, left),
-                        2 => some_pixels::<L, 2>(&job, column, first, 2, left),
-                        stride => some_pixels::<L, 0>(&job, column, first, stride, left),
+                        1 => some_pixels::<T, 1>(&job, column, first, 1, left),
+                        2 => some_pixels::<T, 2>(&job, column, first, 2, left),
+                        stride => some_pixels::<T, 0>(&job, column, first, stride, left),
                     };
                 }
             }
@@ -189,6 +237,8 @@ struct Row<'a, R> {
     residual: *const f32,
     bend: BendAt<'a>,
     block: usize,
+    steps: Steps,
+    /// Pieces.
     y: *mut f32,
 }
 
@@ -197,8 +247,8 @@ struct Row<'a, R> {
 /// # Safety
 /// As for [`pixels`].
 #[inline(always)]
-unsafe fn some_pixels<L: Lanes, const S: usize>(
-    job: &Row<'_, L::Register>,
+unsafe fn some_pixels<T: Products, const S: usize>(
+    job: &Row<'_, Register<T>>,
     column: usize,
     first: usize,
     stride: usize,
@@ -207,69 +257,57 @@ unsafe fn some_pixels<L: Lanes, const S: usize>(
     // SAFETY: the caller's word.
     unsafe {
         match left {
-            8.. if L::REGISTERS >= 16 => {
-                pixels::<L, 8, S>(job, column, first, stride);
+            8.. if T::Lanes::REGISTERS >= 16 => {
+                pixels::<T, 8, S>(job, column, first, stride);
                 8
             }
             4.. => {
-                pixels::<L, 4, S>(job, column, first, stride);
+                pixels::<T, 4, S>(job, column, first, stride);
                 4
             }
             2.. => {
-                pixels::<L, 2, S>(job, column, first, stride);
+                pixels::<T, 2, S>(job, column, first, stride);
                 2
             }
             _ => {
-                pixels::<L, 1, S>(job, column, first, stride);
+                pixels::<T, 1, S>(job, column, first, stride);
                 1
             }
         }
     }
 }
 
-/// Windows of three columns, one after the other: each number of the map is read once a row. Runs as many pixels as are
-/// best at once, and says how many.
+/// `P` pixels from `column` on of windows of three columns, beside which the map is continued by one of zeros on both
+/// sides: each number of the map is read once a row.
 ///
 /// # Safety
-/// As for [`pixels`], for windows of three columns, all on the map.
+/// As for [`pixels`], for as many columns of the map as of the output.
 #[inline(always)]
-unsafe fn sliding<L: Lanes>(job: &Row<'_, L::Register>, column: usize, first: usize, left: usize) -> usize {
-    // SAFETY: the caller's word.
-    unsafe {
-        if left >= 14 && L::REGISTERS >= 32 {
-            slide::<L, 14>(job, column, first);
-            return 14;
-        }
-        if left >= 7 && L::REGISTERS >= 16 {
-            slide::<L, 7>(job, column, first);
-            return 7;
-        }
-        slide::<L, 4>(job, column, first);
-        4
-    }
-}
-
-/// # Safety
-/// As for [`sliding`], for `P` pixels.
-#[inline(always)]
-unsafe fn slide<L: Lanes, const P: usize>(job: &Row<'_, L::Register>, column: usize, first: usize) {
-    // SAFETY: the caller's word.
+unsafe fn slide<T: Products, const P: usize, const B: usize>(job: &Row<'_, Register<T>>, column: usize) {
+    let lanes = const { T::Lanes::LANES };
+    // SAFETY: the caller's word; before the first column and after the last nothing is read.
     unsafe {
         let mut sums = [job.bias; P];
         for row in 0..job.rows {
-            let x = job.map.add((job.top * job.width + first) * L::LANES + row * job.row_step);
+            let x = job.map.add((job.top * job.width + column) * lanes + row * job.row_step);
             let weights = job.weights.add(row * job.weights_step);
-            let weights = [L::load(weights), L::load(weights.add(L::LANES)), L::load(weights.add(2 * L::LANES))];
-            let (mut before, mut here) = (L::load(x), L::load(x.add(L::LANES)));
+            let weights =
+                [T::Lanes::load(weights), T::Lanes::load(weights.add(lanes)), T::Lanes::load(weights.add(2 * lanes))];
+            let mut before = if column == 0 { T::Lanes::splat(0.0) } else { T::Lanes::load(x.sub(lanes)) };
+            let mut here = T::Lanes::load(x);
             for pixel in 0..P {
-                let after = L::load(x.add((pixel + 2) * L::LANES));
-                sums[pixel] = L::multiply_add(before, weights[0], sums[pixel]);
-                sums[pixel] = L::multiply_add(here, weights[1], sums[pixel]);
-                sums[pixel] = L::multiply_add(after, weights[2], sums[pixel]);
+                let after = if pixel + 1 == P && column + P == job.width {
+                    T::Lanes::splat(0.0)
+                } else {
+                    T::Lanes::load(x.add((pixel + 1) * lanes))
+                };
+                sums[pixel] = T::Lanes::multiply_add(before, weights[0], sums[pixel]);
+                sums[pixel] = T::Lanes::multiply_add(here, weights[1], sums[pixel]);
+                sums[pixel] = T::Lanes::multiply_add(after, weights[2], sums[pixel]);
                 (before, here) = (here, after);
             }
         }
-        finish::<L, P>(job, column, sums);
+        finish::<T, P>(job, column, sums);
     }
 }
 
@@ -279,8 +317,8 @@ unsafe fn slide<L: Lanes, const P: usize>(job: &Row<'_, L::Register>, column: us
 /// # Safety
 /// The CPU has the instructions; the rows and columns are within the map, and the pixels within the output.
 #[inline(always)]
-unsafe fn pixels<L: Lanes, const P: usize, const S: usize>(
-    job: &Row<'_, L::Register>,
+unsafe fn pixels<T: Products, const P: usize, const S: usize>(
+    job: &Row<'_, Register<T>>,
     column: usize,
     first: usize,
     stride: usize,
@@ -291,17 +329,17 @@ unsafe fn pixels<L: Lanes, const P: usize, const S: usize>(
         let mut sums = [job.bias; P];
         for row in 0..job.rows {
             // Read only where the window has columns on the map.
-            let x = job.map.wrapping_add((job.top * job.width + first) * L::LANES + row * job.row_step);
+            let x = job.map.wrapping_add((job.top * job.width + first) * T::Lanes::LANES + row * job.row_step);
             let weights = job.weights.add(row * job.weights_step);
             for (place, kernel_column) in job.kernel_columns.clone().enumerate() {
-                let weight = L::load(weights.add(kernel_column * L::LANES));
+                let weight = T::Lanes::load(weights.add(kernel_column * T::Lanes::LANES));
                 for pixel in 0..P {
-                    let x = L::load(x.wrapping_add((pixel * stride + place * job.dilation) * L::LANES));
-                    sums[pixel] = L::multiply_add(x, weight, sums[pixel]);
+                    let x = T::Lanes::load(x.wrapping_add((pixel * stride + place * job.dilation) * T::Lanes::LANES));
+                    sums[pixel] = T::Lanes::multiply_add(x, weight, sums[pixel]);
                 }
             }
         }
-        finish::<L, P>(job, column, sums);
+        finish::<T, P>(job, column, sums);
     }
 }
 
@@ -310,15 +348,17 @@ unsafe fn pixels<L: Lanes, const P: usize, const S: usize>(
 /// # Safety
 /// As for [`pixels`].
 #[inline(always)]
-unsafe fn finish<L: Lanes, const P: usize>(job: &Row<'_, L::Register>, column: usize, mut sums: [L::Register; P]) {
+unsafe fn finish<T: Products, const P: usize>(job: &Row<'_, Register<T>>, column: usize, mut sums: [Register<T>; P]) {
     // SAFETY: the caller's word.
     unsafe {
         for pixel in 0..P {
-            let place = (column + pixel) * L::LANES;
+            let place = (column + pixel) * T::Lanes::LANES;
             if !job.residual.is_null() {
-                sums[pixel] = L::add(sums[pixel], L::load(job.residual.add(place)));
+                sums[pixel] = T::Lanes::add(sums[pixel], T::Lanes::load(job.residual.add(place)));
             }
-            L::store(job.y.add(place), job.bend.apply::<L>(job.block, sums[pixel]));
+            let pixel_pieces = const { T::Lanes::LANES / T::CHANNELS };
+            let y = job.y.add((column + pixel) * pixel_pieces);
+            T::put(job.bend.apply::<T::Lanes>(job.block, sums[pixel]), y, job.steps);
         }
     }
 }

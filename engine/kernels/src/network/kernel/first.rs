@@ -1,13 +1,17 @@
 //! Convolutions over an image as it comes, `[channels, height, width]`: few channels, so that the windows' columns are
-//! what is together.
+//! what is together. A pool that follows takes rows as soon as they are there: the map between them, the largest of a
+//! network, never is.
 
 use super::blocked_numbers;
-use super::dense::Maps;
+use std::ops::Range;
+
+use super::dense::{Maps, most_pixels};
+use super::depthwise::within;
 use super::finish::{Bend, per_channel};
 use super::lanes;
 use super::tile::{Finish, Tiles, begin, blocks_at_once, end, step, with_tile};
 use crate::Instructions;
-use crate::network::graph::{Padding, Window};
+use crate::network::graph::Window;
 use crate::network::lanes::{Lanes, Products, Single, with_lanes};
 use crate::network::memory::Memory;
 
@@ -22,9 +26,16 @@ pub(in crate::network) struct First {
     /// In blocks.
     bias: Memory,
     pub(in crate::network) bend: Bend,
+    /// Of the greatest numbers, without dilation.
+    pub(in crate::network) pool: Option<Window>,
 }
 
 impl First {
+    /// Whether a convolution can be done so.
+    pub(in crate::network) fn can(window: &Window) -> bool {
+        window.stride[1] <= 2
+    }
+
     /// From weights `[outputs, inputs, rows, columns]` and a bias of as many numbers as outputs, or none.
     pub(in crate::network) fn new(
         instructions: Instructions,
@@ -33,9 +44,11 @@ impl First {
         weights: &[f32],
         bias: &[f32],
         bend: Bend,
+        pool: Option<Window>,
     ) -> Self {
         let lanes = lanes(instructions);
         let terms = inputs * window.kernel[0] * window.kernel[1];
+        assert!(Self::can(&window));
         assert_eq!(weights.len(), outputs * terms, "weights");
         let mut packed = Memory::zeros(outputs.next_multiple_of(lanes) * terms);
         for output in 0..outputs {
@@ -45,23 +58,40 @@ impl First {
             }
         }
         assert!(bend.fits(outputs.div_ceil(lanes), lanes), "slopes");
-        Self { inputs, outputs, window, weights: packed, bias: per_channel(bias, outputs, lanes), bend }
+        Self { inputs, outputs, window, weights: packed, bias: per_channel(bias, outputs, lanes), bend, pool }
     }
 
     pub(in crate::network) fn weight_bytes(&self) -> usize {
         size_of_val(self.weights.numbers())
     }
 
-    /// Height and width with the padding.
-    fn padded(&self, [height, width]: [usize; 2]) -> [usize; 2] {
-        let Padding { top, left, bottom, right } = self.window.padding;
-        [height + top + bottom, width + left + right]
+    /// Rows and columns of the convolution, and of what the layer gives, for an image of this size.
+    pub(in crate::network) fn sizes(&self, size: [usize; 2]) -> Result<[[usize; 2]; 2], String> {
+        let convolved = self.window.count(size)?;
+        let given = match &self.pool {
+            Some(pool) => pool.count(convolved)?,
+            None => convolved,
+        };
+        Ok([convolved, given])
     }
 
-    /// Numbers of scratch for a run: the image with its padding, where it has one.
-    pub(in crate::network) fn scratch_numbers(&self, size: [usize; 2]) -> usize {
-        let [height, width] = self.padded(size);
-        if [height, width] == size { 0 } else { self.inputs * height * width }
+    /// Width of the part of an image that a tile looks at.
+    fn patch_width(&self, pixels: usize) -> usize {
+        let Window { kernel, stride, dilation, .. } = self.window;
+        (pixels - 1) * stride[1] + (kernel[1] - 1) * dilation[1] + 1
+    }
+
+    /// Numbers of scratch for a run: a part of the image that is continued by zeros, and rows for the pool.
+    pub(in crate::network) fn scratch_numbers(&self, instructions: Instructions, convolved: [usize; 2]) -> usize {
+        self.patch_numbers(most_pixels(instructions)) + self.rows_numbers(lanes(instructions), convolved)
+    }
+
+    fn patch_numbers(&self, most_pixels: usize) -> usize {
+        self.inputs * self.window.kernel[0] * self.patch_width(most_pixels)
+    }
+
+    fn rows_numbers(&self, lanes: usize, [_, columns]: [usize; 2]) -> usize {
+        self.pool.map_or(0, |pool| self.outputs.next_multiple_of(lanes) * pool.kernel[0] * columns)
     }
 
     /// # Panics
@@ -71,97 +101,204 @@ impl First {
         let lanes = lanes(instructions);
         let [channels, height, width] = maps.shape;
         assert_eq!(channels, self.inputs);
-        assert_eq!(self.window.count([height, width]), Ok(maps.size));
+        let [convolved, given] = self.sizes([height, width]).expect("checked when the run was planned");
+        assert_eq!(given, maps.size);
         assert!(maps.x.len() >= channels * height * width);
-        assert!(maps.y.len() >= blocked_numbers(lanes, [self.outputs, maps.size[0], maps.size[1]]));
+        assert!(maps.y.len() >= blocked_numbers(lanes, [self.outputs, given[0], given[1]]));
+        assert!(maps.scratch.len() >= self.scratch_numbers(instructions, convolved));
         assert!(maps.residual.is_none());
-        let [padded_height, padded_width] = self.padded([height, width]);
-        if [padded_height, padded_width] != [height, width] {
-            let Padding { top, left, .. } = self.window.padding;
-            let padded = &mut maps.scratch[..channels * padded_height * padded_width];
-            padded.fill(0.0);
-            for (rows, padded) in
-                maps.x.chunks_exact(height * width).zip(padded.chunks_exact_mut(padded_height * padded_width))
-            {
-                let padded = padded.chunks_exact_mut(padded_width).skip(top);
-                for (row, padded) in rows.chunks_exact(width).zip(padded) {
-                    padded[left..][..width].copy_from_slice(row);
-                }
-            }
-        }
-        // SAFETY: the CPU has the instructions, and the maps are as long as their shapes say.
-        unsafe { first(instructions, self, maps) };
+        // SAFETY: the CPU has the instructions, and maps and scratch are as long as their shapes say.
+        unsafe { first(instructions, self, convolved, maps) };
     }
 }
 
 with_lanes! {
     /// # Safety
-    /// The CPU has the instructions; the lengths are those that [`First::run`] checks, and the scratch has the padded
-    /// image.
-    first = run_first(layer: &First, maps: &mut Maps<'_>)
+    /// The CPU has the instructions; the lengths are those that [`First::run`] checks.
+    first = run_first(layer: &First, convolved: [usize; 2], maps: &mut Maps<'_>)
 }
 
 #[inline(always)]
-unsafe fn run_first<L: Lanes>(layer: &First, maps: &mut Maps<'_>) {
+unsafe fn run_first<L: Lanes>(layer: &First, convolved: [usize; 2], maps: &mut Maps<'_>) {
     // SAFETY: the caller's word.
     unsafe {
         match layer.window.stride[1] {
-            1 => run_stride::<L, 1>(layer, maps),
-            2 => run_stride::<L, 2>(layer, maps),
-            _ => run_stride::<L, 0>(layer, maps),
+            1 => run_stride::<L, 1>(layer, convolved, maps),
+            _ => run_stride::<L, 2>(layer, convolved, maps),
         }
     }
 }
 
-/// `S` is the stride along rows, 0 for another.
+/// `S` is the stride along rows.
 #[inline(always)]
-unsafe fn run_stride<L: Lanes, const S: usize>(layer: &First, maps: &mut Maps<'_>) {
-    let [height, width] = layer.padded([maps.shape[1], maps.shape[2]]);
-    let Window { kernel, stride, dilation, .. } = layer.window;
-    let image = if [height, width] == maps.shape[1..] { maps.x.as_ptr() } else { maps.scratch.as_ptr() };
-    let [rows, columns] = maps.size;
-    let tiles = Tiles::new(1, columns, L::PIXELS);
+unsafe fn run_stride<L: Lanes, const S: usize>(layer: &First, [rows, columns]: [usize; 2], maps: &mut Maps<'_>) {
+    let (patch, ring) = maps.scratch.split_at_mut(layer.patch_numbers(L::PIXELS));
+    let image = Image { x: maps.x, size: [maps.shape[1], maps.shape[2]], columns };
+    let row_numbers = columns * L::LANES;
+    let Some(pool) = &layer.pool else {
+        for row in 0..rows {
+            // SAFETY: the output has `rows` rows a block.
+            unsafe {
+                let y = maps.y.as_mut_ptr().add(row * row_numbers);
+                run_row::<L, S>(layer, &image, row, patch, y, rows * row_numbers);
+            }
+        }
+        return;
+    };
+    let kept = pool.kernel[0];
+    let mut done = 0;
+    for pooled in 0..maps.size[0] {
+        let window = within(pooled * pool.stride[0], kept, 1, pool.padding.top, rows);
+        let begin = (pooled * pool.stride[0] + window.start).saturating_sub(pool.padding.top);
+        let end = begin + window.len();
+        for row in done.max(begin)..end {
+            // SAFETY: the scratch has `kept` rows a block beside the patch.
+            unsafe {
+                let y = ring.as_mut_ptr().add(row % kept * row_numbers);
+                run_row::<L, S>(layer, &image, row, patch, y, kept * row_numbers);
+            }
+        }
+        done = done.max(end);
+        for block in 0..layer.outputs.div_ceil(L::LANES) {
+            // SAFETY: the last `kept` rows are in the ring, and the window has no more; the output has the row.
+            unsafe {
+                let ring = ring.as_ptr().add(block * kept * row_numbers);
+                let y = maps.y.as_mut_ptr().add((block * maps.size[0] + pooled) * maps.size[1] * L::LANES);
+                pool_row::<L>(pool, ring, begin..end, columns, y, maps.size[1]);
+            }
+        }
+    }
+}
+
+/// The image, and the columns of the convolution.
+struct Image<'a> {
+    x: &'a [f32],
+    size: [usize; 2],
+    columns: usize,
+}
+
+/// A row of the convolution, to `y` and `y_step` numbers further for each block.
+///
+/// # Safety
+/// The CPU has the instructions; the row is one of the convolution's, and can be written for all blocks.
+#[inline(always)]
+unsafe fn run_row<L: Lanes, const S: usize>(
+    layer: &First,
+    image: &Image<'_>,
+    row: usize,
+    patch: &mut [f32],
+    y: *mut f32,
+    y_step: usize,
+) {
+    let [height, width] = image.size;
+    let Window { kernel, stride, dilation, padding, .. } = layer.window;
+    let tiles = Tiles::new(1, image.columns, L::PIXELS);
     let blocks = layer.outputs.div_ceil(L::LANES);
     let block_weights = layer.inputs * kernel[0] * kernel[1] * L::LANES;
-    for row in 0..rows {
-        for tile in 0..tiles.count {
-            let (column, size) = tiles.get(tile);
-            let mut block = 0;
-            while block < blocks {
-                let at_once = blocks_at_once::<L>(size, blocks - block);
-                // SAFETY: by the count of windows, the last row and column of the last window are within the padded
-                // image, whose length `First::run` checked; the output has `rows · columns` pixels a block, and
-                // weights and bias all blocks.
-                unsafe {
-                    let sum = PlanarSum {
-                        x: image.add(row * stride[0] * width + column * stride[1]),
-                        channels: layer.inputs,
-                        channel_step: height * width,
-                        kernel,
-                        steps: [dilation[0] * width, dilation[1]],
-                        stride: stride[1],
-                        weights: layer.weights.numbers().as_ptr().add(block * block_weights),
-                        weights_step: block_weights,
-                    };
-                    let finish = Finish {
-                        bias: layer.bias.numbers().as_ptr().add(block * L::LANES),
-                        scales: std::ptr::null(),
-                        residual: std::ptr::null(),
-                        residual_step: 0,
-                        residual_blocks: 0,
-                        bend: layer.bend.at(),
-                        block,
-                        y: maps.y.as_mut_ptr().add((block * rows * columns + row * columns + column) * L::LANES),
-                        y_step: rows * columns * L::LANES,
-                    };
-                    match S {
-                        1 => with_tile!(Single<L>, size, at_once, planar_sum_1(&sum, &finish)),
-                        2 => with_tile!(Single<L>, size, at_once, planar_sum_2(&sum, &finish)),
-                        _ => with_tile!(Single<L>, size, at_once, planar_sum_any(&sum, &finish)),
+    let top = row * stride[0];
+    let is_within = top >= padding.top && top + (kernel[0] - 1) * dilation[0] < height + padding.top;
+    for tile in 0..tiles.count {
+        let (column, size) = tiles.get(tile);
+        let left = column * stride[1];
+        let patch_width = layer.patch_width(size);
+        let (x, channel_step, row_step) =
+            if is_within && left >= padding.left && left + patch_width <= width + padding.left {
+                let corner = (top - padding.top) * width + left - padding.left;
+                (image.x[corner..].as_ptr(), height * width, dilation[0] * width)
+            } else {
+                cut(layer, image, [top, left], patch_width, patch);
+                (patch.as_ptr(), kernel[0] * patch_width, patch_width)
+            };
+        let mut block = 0;
+        while block < blocks {
+            let at_once = blocks_at_once::<L>(size, blocks - block);
+            // SAFETY: the windows of the tile are within the image, or within the patch that was cut for them; weights
+            // and bias are there for all blocks, and `y` by the caller's word.
+            unsafe {
+                let sum = PlanarSum {
+                    x,
+                    channels: layer.inputs,
+                    channel_step,
+                    kernel,
+                    steps: [row_step, dilation[1]],
+                    weights: layer.weights.numbers().as_ptr().add(block * block_weights),
+                    weights_step: block_weights,
+                };
+                let finish = Finish {
+                    starts: layer.bias.numbers().as_ptr().add(block * L::LANES),
+                    bias: std::ptr::null(),
+                    scales: std::ptr::null(),
+                    residual: std::ptr::null(),
+                    residual_step: 0,
+                    residual_blocks: 0,
+                    bend: layer.bend.at(),
+                    block,
+                    y: y.add(block * y_step + column * L::LANES),
+                    y_step,
+                };
+                match S {
+                    1 => with_tile!(Single<L>, size, at_once, planar_sum_1(&sum, &finish)),
+                    _ => with_tile!(Single<L>, size, at_once, planar_sum_2(&sum, &finish)),
+                }
+            }
+            block += at_once;
+        }
+    }
+}
+
+/// Copies the rows that a tile looks at, `[channels][kernel rows][patch width]`; zeros beside the image.
+fn cut(layer: &First, image: &Image<'_>, [top, left]: [usize; 2], patch_width: usize, patch: &mut [f32]) {
+    let [height, width] = image.size;
+    let Window { kernel, dilation, padding, .. } = layer.window;
+    let columns = within(left, patch_width, 1, padding.left, width);
+    let begin = (left + columns.start).saturating_sub(padding.left);
+    for channel in 0..layer.inputs {
+        for kernel_row in 0..kernel[0] {
+            let patch = &mut patch[(channel * kernel[0] + kernel_row) * patch_width..][..patch_width];
+            patch.fill(0.0);
+            // Above the image this wraps to a row that is not below its height.
+            let row = (top + kernel_row * dilation[0]).wrapping_sub(padding.top);
+            if row < height && !columns.is_empty() {
+                let x = &image.x[(channel * height + row) * width + begin..][..columns.len()];
+                patch[columns.clone()].copy_from_slice(x);
+            }
+        }
+    }
+}
+
+/// A row of the pool over rows in a ring.
+///
+/// # Safety
+/// The CPU has the instructions; the ring has as many rows as the pool's kernel, among them those of the window, which
+/// are not none; the row of the output can be written.
+#[inline(always)]
+unsafe fn pool_row<L: Lanes>(
+    pool: &Window,
+    ring: *const f32,
+    rows: Range<usize>,
+    columns: usize,
+    y: *mut f32,
+    pooled_columns: usize,
+) {
+    // SAFETY: the caller's word; columns are `within` the rows.
+    unsafe {
+        let row = |row: usize| ring.add(row % pool.kernel[0] * columns * L::LANES);
+        for column in 0..pooled_columns {
+            let left = column * pool.stride[1];
+            let window = within(left, pool.kernel[1], 1, pool.padding.left, columns);
+            let begin = (left + window.start).saturating_sub(pool.padding.left);
+            let mut greatest = L::splat(f32::MIN);
+            for place in rows.clone() {
+                let row = row(place).wrapping_add(begin * L::LANES);
+                if window.len() == 2 {
+                    greatest = L::max(greatest, L::max(L::load(row), L::load(row.add(L::LANES))));
+                } else {
+                    for place in 0..window.len() {
+                        greatest = L::max(greatest, L::load(row.add(place * L::LANES)));
                     }
                 }
-                block += at_once;
             }
+            L::store(y.add(column * L::LANES), greatest);
         }
     }
 }
@@ -174,8 +311,6 @@ struct PlanarSum {
     kernel: [usize; 2],
     /// From a row and a column of the window to the next.
     steps: [usize; 2],
-    /// From a pixel's window to the next.
-    stride: usize,
     weights: *const f32,
     weights_step: usize,
 }
@@ -190,12 +325,6 @@ unsafe fn planar_sum_1<T: Products, const P: usize, const B: usize>(sum: &Planar
 unsafe fn planar_sum_2<T: Products, const P: usize, const B: usize>(sum: &PlanarSum, finish: &Finish<'_>) {
     // SAFETY: the caller's word.
     unsafe { planar_sum::<T, P, B>(sum, 2, finish) }
-}
-
-#[inline(always)]
-unsafe fn planar_sum_any<T: Products, const P: usize, const B: usize>(sum: &PlanarSum, finish: &Finish<'_>) {
-    // SAFETY: the caller's word.
-    unsafe { planar_sum::<T, P, B>(sum, sum.stride, finish) }
 }
 
 /// # Safety

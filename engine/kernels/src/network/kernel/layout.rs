@@ -88,3 +88,15 @@ pub(in crate::network) fn join(lanes: usize, channels: usize, pixels: usize, x: 
         }
     }
 }
+
+/// The least and the greatest number of a map.
+pub(in crate::network) fn range(lanes: usize, [channels, height, width]: Shape, x: &[f32]) -> [f32; 2] {
+    let mut range = [f32::INFINITY, f32::NEG_INFINITY];
+    for (block, x) in x.chunks_exact(height * width * lanes).enumerate() {
+        let used = (channels - block * lanes).min(lanes);
+        for number in x.chunks_exact(lanes).flat_map(|x| &x[..used]) {
+            range = [range[0].min(*number), range[1].max(*number)];
+        }
+    }
+    range
+}

@@ -23,6 +23,8 @@ pub(super) struct Sum {
     pub(super) pieces: [usize; 2],
     /// For each piece in the order of the sum, the weights of a block of outputs.
     pub(super) weights: *const f32,
+    /// From those of a row and a column of the window to the next.
+    pub(super) weights_steps: [usize; 2],
     /// From the weights of a block of outputs to those of the next.
     pub(super) weights_step: usize,
 }
@@ -30,9 +32,11 @@ pub(super) struct Sum {
 /// Where sums begin and end up.
 #[derive(Clone, Copy)]
 pub(super) struct Finish<'a> {
-    /// For each output of the tile.
+    /// What sums begin with, for each output of the tile: the bias where they are f32.
+    pub(super) starts: *const f32,
+    /// For each output of the tile; not read where sums are the numbers themselves.
     pub(super) bias: *const f32,
-    /// Likewise; not read where sums are the numbers themselves.
+    /// Likewise.
     pub(super) scales: *const f32,
     /// What is added, for the tile's first pixel and block.
     pub(super) residual: *const f32,
@@ -100,9 +104,9 @@ pub(super) unsafe fn sum<T: Products, const P: usize, const B: usize>(sum: &Sum,
     // SAFETY: the caller's word.
     unsafe {
         let mut sums = begin::<T, P, B>(finish);
-        let mut weights = sum.weights;
         for row in 0..sum.window[0] {
             for column in 0..sum.window[1] {
+                let mut weights = sum.weights.add(row * sum.weights_steps[0] + column * sum.weights_steps[1]);
                 let x = sum.x.add(row * sum.window_steps[0] + column * sum.window_steps[1]);
                 for block in 0..sum.blocks {
                     let x = x.add(block * sum.block_step);
@@ -119,7 +123,7 @@ pub(super) unsafe fn sum<T: Products, const P: usize, const B: usize>(sum: &Sum,
     }
 }
 
-/// The bias in all sums.
+/// What sums begin with.
 ///
 /// # Safety
 /// As for [`sum`].
@@ -129,9 +133,9 @@ pub(super) unsafe fn begin<T: Products, const P: usize, const B: usize>(finish: 
     unsafe {
         let mut sums = [[T::Lanes::splat(0.0); B]; P];
         for block in 0..B {
-            let bias = T::begin(T::Lanes::load(finish.bias.add(block * T::Lanes::LANES)));
+            let start = T::Lanes::load(finish.starts.add(block * T::Lanes::LANES));
             for sums in &mut sums {
-                sums[block] = bias;
+                sums[block] = start;
             }
         }
         sums
@@ -178,7 +182,7 @@ pub(super) unsafe fn end<T: Products, const P: usize, const B: usize>(
     // SAFETY: the caller's word.
     unsafe {
         for block in 0..B {
-            let (scales, bias) = (finish.scales.wrapping_add(block * lanes), finish.bias.add(block * lanes));
+            let (scales, bias) = (finish.scales.wrapping_add(block * lanes), finish.bias.wrapping_add(block * lanes));
             for pixel in 0..P {
                 sums[pixel][block] = T::end(sums[pixel][block], scales, bias);
             }

@@ -50,10 +50,13 @@ impl Winograd {
         [rows, columns]: [usize; 2],
         at_once: usize,
     ) -> bool {
-        // With few squares, reading the weights, four times as many, takes the time of 8.
-        let squares = (rows.div_ceil(OUTPUT) * columns.div_ceil(OUTPUT)).max(8);
-        // With few channels, squares are more work than sums.
-        inputs >= lanes && outputs >= lanes && POINTS * squares * 5 / 4 < 9 * rows * columns / at_once
+        let squares = rows.div_ceil(OUTPUT) * columns.div_ceil(OUTPUT);
+        let (input_blocks, output_blocks) = (inputs.div_ceil(lanes), outputs.div_ceil(lanes));
+        // In additions of products: with few squares, reading the weights, four times as many, takes the time of 8; and
+        // what squares are made of and made into was measured to take that of so many.
+        let sums = POINTS * squares.max(8) * inputs * output_blocks;
+        let around = squares * (110 * input_blocks + 130 * output_blocks);
+        (sums + around) * 5 / 4 < 9 * rows * columns * inputs * output_blocks / at_once
     }
 
     /// From the weight of an output, an input and a tap.
@@ -175,10 +178,12 @@ unsafe fn run_winograd<L: Lanes>(layer: &Winograd, bias: &[f32], bend: BendAt<'_
                             block_step,
                             pieces: [L::LANES, layer.inputs - (input_blocks - 1) * L::LANES],
                             weights: layer.weights.numbers().as_ptr().add(weights),
+                            weights_steps: [0; 2],
                             weights_step: block_weights,
                         };
                         let finish = Finish {
-                            bias: layer.zeros.numbers().as_ptr(),
+                            starts: layer.zeros.numbers().as_ptr(),
+                            bias: std::ptr::null(),
                             scales: std::ptr::null(),
                             residual: std::ptr::null(),
                             residual_step: 0,

@@ -16,10 +16,6 @@ impl Products for Bf16 {
     const CHANNELS: usize = 2;
 
     #[inline(always)]
-    unsafe fn begin(bias: __m512) -> __m512 {
-        bias
-    }
-    #[inline(always)]
     unsafe fn add_products(x: __m512, weights: __m512, sum: __m512) -> __m512 {
         unsafe { _mm512_dpbf16_ps(sum, transmute::<__m512, __m512bh>(x), transmute::<__m512, __m512bh>(weights)) }
     }
@@ -28,9 +24,9 @@ impl Products for Bf16 {
         sum
     }
     #[inline(always)]
-    unsafe fn put(from: *const f32, to: *mut f32, _: Steps) {
+    unsafe fn put(numbers: __m512, to: *mut f32, _: Steps) {
         unsafe {
-            let pieces = transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(_mm512_loadu_ps(from)));
+            let pieces = transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(numbers));
             _mm256_storeu_si256(to.cast(), pieces);
         }
     }

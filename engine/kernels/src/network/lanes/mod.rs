@@ -6,6 +6,8 @@ mod avx2;
 mod avx512;
 #[cfg(target_arch = "x86_64")]
 mod bf16;
+#[cfg(target_arch = "x86_64")]
+mod int8;
 mod portable;
 mod products;
 
@@ -15,8 +17,10 @@ pub(super) use avx2::Avx2;
 pub(super) use avx512::Avx512;
 #[cfg(target_arch = "x86_64")]
 pub(super) use bf16::{Bf16, nearest};
+#[cfg(target_arch = "x86_64")]
+pub(super) use int8::Int8;
 pub(super) use portable::Portable;
-pub(super) use products::{Products, Register, Single, Steps};
+pub(super) use products::{Pieces, Products, Register, Single, Steps};
 
 /// A register of f32, and what is done with it.
 ///
