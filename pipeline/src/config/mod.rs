@@ -1,5 +1,6 @@
 //! Settings: flags and environment variables, with the original system's names.
 
+mod database;
 mod frontend;
 mod log;
 mod processor;
@@ -8,6 +9,7 @@ mod receiver;
 mod redeemer;
 mod telemetry;
 
+pub use database::{DatabaseSettings, DatabaseSettingsError};
 pub use frontend::FrontendSettings;
 pub use log::{LogFormat, LogLevel, LogSettings};
 pub use processor::ProcessorSettings;
