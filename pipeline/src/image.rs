@@ -48,6 +48,8 @@ pub struct Image {
     pub path: String,
     /// Tries so far, this one included.
     pub attempts: u32,
+    /// Number of the claim: whoever has an older one has lost the photo.
+    pub(crate) claim: i64,
 }
 
 /// A face that the recognizer found, in pixels of the upright photo.

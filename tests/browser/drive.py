@@ -371,7 +371,7 @@ def save_pictures(browser, folder):
         file = folder / name
         page.screenshot(path=file)
         with Image.open(file) as picture:
-            picture.convert("RGB").quantize(128, dither=Image.Dither.NONE).save(file, optimize=True)
+            picture.convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(file, optimize=True)
         assert file.stat().st_size < 200_000, f"{name}: {file.stat().st_size} bytes"
 
     folder.mkdir(parents=True, exist_ok=True)

@@ -20,3 +20,54 @@ pub enum StoreError {
     #[error("the tables could not be brought up to date: {0}")]
     Migration(#[from] sqlx::migrate::MigrateError),
 }
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        if passes(&error) { Self::Unavailable(error) } else { Self::Refused(error) }
+    }
+}
+
+/// Whether the same statement may succeed later.
+fn passes(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed => true,
+        sqlx::Error::Database(_) => match code(error) {
+            // Too many connections, shutting down, lock wait, deadlock, read-only while it fails over, killed.
+            Code::MySql(number) => {
+                matches!(number, 1040 | 1053 | 1079 | 1203 | 1205 | 1213 | 1226 | 1290 | 1317 | 1792 | 1836 | 1927)
+            }
+            // Busy, locked, input or output failed, the disk is full.
+            Code::Sqlite(number) => matches!(number & 0xff, 5 | 6 | 10 | 13),
+            Code::Other => false,
+        },
+        _ => false,
+    }
+}
+
+/// Whether the database ended a transaction so that another could go on.
+pub(super) fn is_deadlock(error: &sqlx::Error) -> bool {
+    matches!(code(error), Code::MySql(1213))
+}
+
+enum Code {
+    MySql(u16),
+    Sqlite(u32),
+    Other,
+}
+
+fn code(error: &sqlx::Error) -> Code {
+    let sqlx::Error::Database(error) = error else { return Code::Other };
+    if let Some(error) = error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>() {
+        return Code::MySql(error.number());
+    }
+    // The extended code: the low byte is the kind.
+    match error.code().and_then(|code| code.parse().ok()) {
+        Some(number) if error.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some() => Code::Sqlite(number),
+        _ => Code::Other,
+    }
+}
