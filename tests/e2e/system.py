@@ -220,7 +220,7 @@ class System:
         """Numbers by name with labels."""
         numbers = {}
         for line in get(f"http://{process.address}/metrics").splitlines():
-            if found := re.fullmatch(r"(\S+(?:\{.*\})?) (\S+)", line):
+            if found := re.fullmatch(r"([^#\s]\S*(?:\{.*\})?) (\S+)", line):
                 numbers[found[1]] = float(found[2])
         return numbers
 
