@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use axum::extract::multipart::{Field, MultipartError};
+use axum::extract::multipart::{Field, Multipart, MultipartError};
 use image::ImageFormat;
 use tempfile::TempPath;
 use tokio::io::AsyncWriteExt;
@@ -101,6 +101,13 @@ impl UploadFolder {
             Ok::<_, io::Error>(stored)
         });
         Ok(kept.await.map_err(io::Error::from)??)
+    }
+}
+
+/// Reads what is left of a form: a client that sends first and listens then hears the answer.
+pub(crate) async fn forget(form: &mut Multipart) {
+    while let Ok(Some(mut field)) = form.next_field().await {
+        while let Ok(Some(_)) = field.chunk().await {}
     }
 }
 

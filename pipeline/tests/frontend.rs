@@ -10,10 +10,11 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use facerecog_pipeline::config::FrontendSettings;
-use facerecog_pipeline::frontend::{Frontend, router};
+use facerecog_pipeline::frontend::{Frontend, Metrics, router};
 use facerecog_pipeline::image::{FoundFace, Image, ImageId, KnownFace, Recognition};
 use facerecog_pipeline::store::{Added, Claim, Store};
 use http_body_util::BodyExt;
+use prometheus_client::registry::Registry;
 use tower::ServiceExt;
 
 const HOSTILE: &str = r#"<script>alert(1)</script>"'&amp;<img src=x onerror=alert(2)>"#;
@@ -60,7 +61,8 @@ impl Site {
             photo_roots: vec![photos],
             max_upload_mib: 1,
         };
-        let router = router(Frontend::new(store.clone(), None, &settings).unwrap());
+        let router =
+            router(Frontend::new(store.clone(), None, &settings, Metrics::register(&mut Registry::default())).unwrap());
         Self { dir, store, router }
     }
 
@@ -181,6 +183,44 @@ async fn the_table_is_the_original_one_and_more() {
         }
     }
     assert_eq!(text.matches("<button id=\"retry-").count(), 1, "what has not failed cannot be retried");
+}
+
+#[tokio::test]
+async fn rows_that_make_no_sense_are_shown_as_they_are() {
+    let site = Site::new().await;
+    let url = format!("sqlite:{}", site.dir.path().join("pipeline.db").display());
+    let other = sqlx::SqlitePool::connect(&url).await.unwrap();
+    sqlx::query(
+        "insert into images (path, person, status) values ('/a.jpg', null, null), ('/b.jpg', 77, 9), ('/c.jpg', 77, 1)",
+    )
+    .execute(&other)
+    .await
+    .unwrap();
+    let page = site.get("/").await;
+    assert_eq!((page.status, page.paths()), (StatusCode::OK, vec!["/c.jpg", "/b.jpg", "/a.jpg"]));
+    assert_eq!(page.text().matches(">Unknown</span>").count(), 2, "{}", page.text());
+    for id in 1..=3 {
+        assert_eq!(site.get(&format!("/photos/{id}")).await.status, StatusCode::OK);
+    }
+}
+
+#[tokio::test]
+async fn pages_outlive_their_database() {
+    let site = Site::new().await;
+    let url = format!("sqlite:{}", site.dir.path().join("pipeline.db").display());
+    let other = sqlx::SqlitePool::connect(&url).await.unwrap();
+    sqlx::query("alter table images rename to elsewhere").execute(&other).await.unwrap();
+    for address in ["/", "/photos/1", "/photos/1/thumbnail"] {
+        let page = site.get(address).await;
+        assert_eq!(
+            (page.status, page.header(header::RETRY_AFTER)),
+            (StatusCode::SERVICE_UNAVAILABLE, "5"),
+            "{address}"
+        );
+        assert!(!page.text().contains("images"), "{address} tells what the database said: {}", page.text());
+    }
+    sqlx::query("alter table elsewhere rename to images").execute(&other).await.unwrap();
+    assert_eq!(site.get("/").await.status, StatusCode::OK);
 }
 
 #[tokio::test]

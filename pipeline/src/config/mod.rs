@@ -6,6 +6,7 @@ mod log;
 mod processor;
 mod queue;
 mod receiver;
+mod recognizer;
 mod redeemer;
 mod telemetry;
 
@@ -15,5 +16,6 @@ pub use log::{LogFormat, LogLevel, LogSettings};
 pub use processor::ProcessorSettings;
 pub use queue::{ConsumerSettings, ProducerSettings};
 pub use receiver::ReceiverSettings;
+pub use recognizer::RecognizerSettings;
 pub use redeemer::RedeemerSettings;
 pub use telemetry::TelemetrySettings;

@@ -8,6 +8,7 @@ mod detail;
 mod error;
 mod headers;
 mod list;
+mod metrics;
 mod people;
 mod photo_id;
 mod picture;
@@ -24,10 +25,13 @@ use axum::routing::{get, post};
 use axum::{Router, middleware};
 use tokio::net::TcpListener;
 
+pub use metrics::Metrics;
+
 use crate::config::FrontendSettings;
 use crate::image::ImageId;
 use crate::queue::Publisher;
 use crate::store::Store;
+use crate::telemetry::{Stop, Telemetry};
 use crate::upload_folder::UploadFolder;
 use error::PageError;
 use picture::{PhotoFolders, Pictures};
@@ -47,20 +51,29 @@ pub struct Frontend {
     uploads: Option<UploadFolder>,
     pictures: Pictures,
     version: Version,
+    metrics: Metrics,
 }
 
 impl Frontend {
-    /// Shows what `store` holds. Fails when a folder does not exist, or cannot be made.
+    /// Shows what `store` holds.
     ///
     /// Photos that are sent or retried go to `publisher` at once; without one, and when it does not answer, the
     /// receiver takes them from the outbox.
-    pub fn new(store: Store, publisher: Option<Publisher>, settings: &FrontendSettings) -> io::Result<Self> {
+    ///
+    /// # Errors
+    /// When a folder does not exist, or cannot be made.
+    pub fn new(
+        store: Store,
+        publisher: Option<Publisher>,
+        settings: &FrontendSettings,
+        metrics: Metrics,
+    ) -> io::Result<Self> {
         let max_bytes = u64::from(settings.max_upload_mib) << 20;
         // First: it may have to be made, and what is sent is shown.
         let uploads = settings.upload_folder.as_ref().map(|folder| UploadFolder::new(folder, max_bytes)).transpose()?;
         let shown: Vec<PathBuf> = settings.photo_roots.iter().chain(&settings.upload_folder).cloned().collect();
         let pictures = Pictures::new(PhotoFolders::open(&shown)?);
-        Ok(Self { store, publisher, uploads, pictures, version: Version::default() })
+        Ok(Self { store, publisher, uploads, pictures, version: Version::default(), metrics })
     }
 
     /// Queues photos that are in the outbox. A failure costs a moment alone: they stay in the outbox.
@@ -74,13 +87,13 @@ impl Frontend {
     }
 }
 
-/// Answers with pages until `stop` is done, and then what was asked before.
-pub async fn serve(
-    listener: TcpListener,
-    frontend: Frontend,
-    stop: impl Future<Output = ()> + Send + 'static,
-) -> io::Result<()> {
-    axum::serve(listener, router(frontend)).with_graceful_shutdown(stop).await
+/// Answers with pages until `stop`, and then what was asked before.
+///
+/// # Errors
+/// When the listener fails.
+pub async fn serve(listener: TcpListener, frontend: Frontend, telemetry: &Telemetry, stop: Stop) -> io::Result<()> {
+    let router = router(frontend).merge(telemetry.router());
+    axum::serve(listener, router).with_graceful_shutdown(stop.wait()).await
 }
 
 /// The pages, and all that they need.
@@ -101,5 +114,6 @@ pub fn router(frontend: Frontend) -> Router {
         .route("/assets/{digest}/{name}", get(assets::asset))
         .fallback(async || PageError::NotFound)
         .layer(middleware::from_fn(headers::secure))
+        .layer(middleware::from_fn_with_state(frontend.metrics.clone(), metrics::count))
         .with_state(frontend)
 }

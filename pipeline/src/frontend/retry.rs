@@ -32,6 +32,7 @@ pub(super) async fn retry(
     token.check(&form.token)?;
     let notice = if frontend.store.retry(id).await? {
         tracing::info!(%id, "retried by hand");
+        frontend.metrics.retried();
         frontend.queue(&[id]).await;
         Notice::Retried(id.0)
     } else if frontend.store.image(id).await?.is_some() {

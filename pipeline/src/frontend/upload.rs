@@ -1,21 +1,27 @@
 //! Photos sent from the page.
 
+use std::time::Duration;
+
 use axum::Extension;
 use axum::extract::multipart::{Field, MultipartError, MultipartRejection};
 use axum::extract::{Multipart, State};
 use axum::http::StatusCode;
 use axum::response::Redirect;
 use tempfile::TempPath;
+use tokio::time::timeout;
 
 use super::Frontend;
 use super::csrf::Token;
 use super::error::PageError;
 use super::site::Notice;
 use crate::store::Added;
-use crate::upload_folder::{UploadError, UploadFolder};
+use crate::upload_folder::{UploadError, UploadFolder, forget};
 
 /// Longest token that is read, in bytes: ours are shorter.
 const MAX_TOKEN_BYTES: usize = 256;
+
+/// Longest time that a form may take to come.
+const LONGEST: Duration = Duration::from_secs(300);
 
 /// Answers `POST /upload`: one or more photos, after the token. All are stored with their rows, or nothing is.
 pub(super) async fn upload(
@@ -25,19 +31,14 @@ pub(super) async fn upload(
 ) -> Result<Redirect, PageError> {
     let folder = frontend.uploads.as_ref().ok_or(PageError::NotFound)?;
     let mut form = form.map_err(|error| PageError::BadForm(error.body_text()))?;
-    let mut ours = false;
-    let mut stored = Vec::new();
-    while let Some(field) = form.next_field().await.map_err(unread)? {
-        match field.name() {
-            Some("token") => {
-                token.check(&short_text(field).await?)?;
-                ours = true;
-            }
-            // Nothing is stored for a form that has not shown where it comes from.
-            Some("photo") if ours => stored.push(save(folder, field).await?),
-            _ => return Err(PageError::ForeignForm),
+    let stored = match timeout(LONGEST, save_all(folder, &token, &mut form)).await {
+        Ok(Ok(stored)) => stored,
+        Ok(Err(error)) => {
+            let _ = timeout(LONGEST, forget(&mut form)).await;
+            return Err(error);
         }
-    }
+        Err(_) => return Err(PageError::BadForm(format!("it took longer than {} seconds", LONGEST.as_secs()))),
+    };
     if stored.is_empty() {
         return Err(PageError::BadForm("it holds no photo".into()));
     }
@@ -51,9 +52,27 @@ pub(super) async fn upload(
         Added::AlreadyThere => None,
     };
     let ids: Vec<_> = added.into_iter().filter_map(saved).collect();
+    frontend.metrics.uploaded(ids.len());
     tracing::info!(photos = ids.len(), "uploaded by hand");
     frontend.queue(&ids).await;
     Ok(Redirect::to(&Notice::Added(ids.len() as u64).at("/")))
+}
+
+/// Stores the photos of a form that has shown where it comes from.
+async fn save_all(folder: &UploadFolder, token: &Token, form: &mut Multipart) -> Result<Vec<TempPath>, PageError> {
+    let mut ours = false;
+    let mut stored = Vec::new();
+    while let Some(field) = form.next_field().await.map_err(unread)? {
+        match field.name() {
+            Some("token") => {
+                token.check(&short_text(field).await?)?;
+                ours = true;
+            }
+            Some("photo") if ours => stored.push(save(folder, field).await?),
+            _ => return Err(PageError::ForeignForm),
+        }
+    }
+    Ok(stored)
 }
 
 async fn save(folder: &UploadFolder, field: Field<'_>) -> Result<TempPath, PageError> {

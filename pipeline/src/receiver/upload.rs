@@ -10,7 +10,7 @@ use super::answer::{self, Form};
 use super::error::RequestError;
 use super::intake::{Taken, TakenPhoto};
 use super::{Receiver, paths};
-use crate::upload_folder::{UploadError, UploadFolder};
+use crate::upload_folder::{UploadError, UploadFolder, forget};
 
 /// Answers a form with one or more photos: every field that has a file name. All are stored, or none.
 pub(super) async fn post_photos(
@@ -55,11 +55,4 @@ async fn save(folder: &UploadFolder, photos: &mut Multipart, most: usize) -> Res
 
 fn of_form(error: MultipartError) -> RequestError {
     RequestError::Photo { name: "the form".to_owned(), error: UploadError::Cut(error) }
-}
-
-/// Reads what is left: a client that sends first and listens then hears the answer.
-async fn forget(photos: &mut Multipart) {
-    while let Ok(Some(mut field)) = photos.next_field().await {
-        while let Ok(Some(_)) = field.chunk().await {}
-    }
 }

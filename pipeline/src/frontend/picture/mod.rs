@@ -14,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 
 pub(crate) use folders::PhotoFolders;
@@ -45,9 +45,9 @@ pub(super) struct Pictures(Arc<Inner>);
 struct Inner {
     folders: PhotoFolders,
     cache: Cache<Key, Option<Bytes>, Size>,
-    files: Semaphore,
+    files: Arc<Semaphore>,
     /// A megapixel a permit.
-    decoding: Semaphore,
+    decoding: Arc<Semaphore>,
 }
 
 /// The file as it was, and the longest side of the picture.
@@ -88,8 +88,8 @@ impl Pictures {
         Self(Arc::new(Inner {
             folders,
             cache: Cache::with_weighter(1000, CACHE_BYTES, Size),
-            files: Semaphore::new(MOST_FILES),
-            decoding: Semaphore::new(MAX_MEGAPIXELS as usize),
+            files: Arc::new(Semaphore::new(MOST_FILES)),
+            decoding: Arc::new(Semaphore::new(MAX_MEGAPIXELS as usize)),
         }))
     }
 
@@ -110,13 +110,19 @@ impl Pictures {
     }
 
     async fn make(&self, file: File, side: u32) -> Result<Option<Bytes>, PageError> {
-        let _file = place(&self.0.files, 1).await?;
-        let source = match spawn_blocking(|| Source::read(file)).await.map_err(panicked)? {
-            Ok(source) => source,
-            Err(error) => return broken(&error),
+        // Places go with the work: it runs to its end even when nobody waits for the picture any more.
+        let place = places(&self.0.files, 1).await?;
+        let read = spawn_blocking(|| (Source::read(file), place)).await.map_err(panicked)?;
+        let (source, place) = match read {
+            (Ok(source), place) => (source, place),
+            (Err(error), _) => return broken(&error),
         };
-        let _pixels = place(&self.0.decoding, source.megapixels).await?;
-        match spawn_blocking(move || source.scaled(side)).await.map_err(panicked)? {
+        let pixels = places(&self.0.decoding, source.megapixels).await?;
+        let scale = move || {
+            let _held = (place, pixels);
+            source.scaled(side)
+        };
+        match spawn_blocking(scale).await.map_err(panicked)? {
             Ok(jpeg) => Ok(Some(jpeg.into())),
             Err(error) => broken(&error),
         }
@@ -138,8 +144,9 @@ fn panicked(error: tokio::task::JoinError) -> PageError {
     PageError::Broken(format!("making a picture failed: {error}"))
 }
 
-async fn place(places: &Semaphore, number: u32) -> Result<SemaphorePermit<'_>, PageError> {
-    places.acquire_many(number).await.map_err(|error| PageError::Broken(error.to_string()))
+async fn places(all: &Arc<Semaphore>, number: u32) -> Result<OwnedSemaphorePermit, PageError> {
+    let places = Arc::clone(all).acquire_many_owned(number);
+    places.await.map_err(|error| PageError::Broken(error.to_string()))
 }
 
 /// Answers `/photos/{id}/thumbnail`.
