@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use super::command;
 use super::connection::{Connection, Heartbeat};
@@ -14,25 +15,48 @@ use crate::queue::QueueError;
 #[derive(Debug, Clone)]
 pub(crate) struct Publisher {
     address: Arc<str>,
+    link: Arc<Mutex<Link>>,
+}
+
+#[derive(Debug, Default)]
+struct Link {
     /// Out of here while a command is under way: one that is given up leaves no half-read answer behind.
-    idle: Arc<Mutex<Option<Connection>>>,
+    idle: Option<Connection>,
+    /// When nsqd was missed last, and how.
+    missed: Option<(Instant, String)>,
 }
 
 impl Publisher {
     pub(crate) fn new(address: &str) -> Self {
-        Self { address: address.into(), idle: Arc::default() }
+        Self { address: address.into(), link: Arc::default() }
     }
 
     pub(crate) async fn publish(&self, ids: &[ImageId]) -> Result<(), QueueError> {
+        let asked = Instant::now();
+        let mut link = self.link.lock().await;
+        // Those that waited while one waited for nsqd in vain do not wait for it one after the other.
+        if let Some((when, reason)) = &link.missed
+            && *when > asked
+        {
+            return Err(QueueError::Unavailable { address: self.address.to_string(), reason: reason.clone() });
+        }
+        let published = self.send(&mut link, ids).await;
+        link.missed = match &published {
+            Err(QueueError::Unavailable { reason, .. }) => Some((Instant::now(), reason.clone())),
+            _ => None,
+        };
+        published
+    }
+
+    async fn send(&self, link: &mut Link, ids: &[ImageId]) -> Result<(), QueueError> {
         let mut bytes = BytesMut::new();
-        let mut idle = self.idle.lock().await;
         for ids in ids.chunks(command::MAX_IDS) {
             bytes.clear();
             command::publish(ids, &mut bytes);
-            if let Some(mut connection) = idle.take() {
+            if let Some(mut connection) = link.idle.take() {
                 match connection.command(&bytes).await {
                     Ok(()) => {
-                        *idle = Some(connection);
+                        link.idle = Some(connection);
                         continue;
                     }
                     // nsqd has been started anew since: it may have the ids, and a second message does no harm.
@@ -44,7 +68,7 @@ impl Publisher {
             }
             let mut connection = Connection::open(&self.address, Heartbeat::Off).await?;
             connection.command(&bytes).await?;
-            *idle = Some(connection);
+            link.idle = Some(connection);
         }
         Ok(())
     }
@@ -52,7 +76,7 @@ impl Publisher {
     pub(crate) async fn ping(&self) -> Result<(), QueueError> {
         // No command of a connection that is open is answered without effect; the introduction is.
         let connection = Connection::open(&self.address, Heartbeat::Off).await?;
-        self.idle.lock().await.get_or_insert(connection);
+        self.link.lock().await.idle.get_or_insert(connection);
         Ok(())
     }
 }
