@@ -323,6 +323,18 @@ async fn more_ids_than_one_command_holds_are_published() {
 }
 
 #[tokio::test]
+async fn a_batch_is_published_once_to_an_nsqd_that_is_slow() {
+    // It waits for the disk with every message.
+    let nsq = Nsq::start_with(&["--mem-queue-size=0", "--sync-every=1"]).await;
+    let publisher = nsq.publisher();
+    publisher.publish(&ids(0..1)).await.unwrap();
+    publisher.publish(&ids(1..10_000)).await.unwrap();
+    let mut consumer = nsq.consumer(1);
+    next(&mut consumer).await.finish().await;
+    nsq.channel_comes_to("message_count", 10_000).await;
+}
+
+#[tokio::test]
 async fn who_does_not_speak_the_protocol_is_named() {
     let nsq = Nsq::start().await;
     let error = nsq_publisher(&nsq.nsqd.http()).publish(&ids(0..1)).await.unwrap_err();

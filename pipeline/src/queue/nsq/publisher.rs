@@ -1,15 +1,19 @@
 //! Publishes to one nsqd.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::command;
 use super::connection::{Connection, Heartbeat};
+use super::{ANSWER_TIMEOUT, command};
 use crate::image::ImageId;
 use crate::queue::QueueError;
+
+/// Time for each id beyond [`ANSWER_TIMEOUT`]: an nsqd that brings every message to the disk takes a millisecond.
+const PATIENCE_PER_ID: Duration = Duration::from_millis(3);
 
 /// A connection that is made when it is needed. Clones share it.
 #[derive(Debug, Clone)]
@@ -53,21 +57,24 @@ impl Publisher {
         for ids in ids.chunks(command::MAX_IDS) {
             bytes.clear();
             command::publish(ids, &mut bytes);
+            let patience = ANSWER_TIMEOUT + PATIENCE_PER_ID * u32::try_from(ids.len()).unwrap_or(u32::MAX);
             if let Some(mut connection) = link.idle.take() {
-                match connection.command(&bytes).await {
+                let began = Instant::now();
+                match connection.command(&bytes, patience).await {
                     Ok(()) => {
                         link.idle = Some(connection);
                         continue;
                     }
-                    // nsqd has been started anew since: it may have the ids, and a second message does no harm.
-                    Err(QueueError::Unavailable { reason, .. }) => {
+                    // nsqd has been started anew since: it may have the ids, and a second message does no harm. One that
+                    // is slow is not asked for the same again.
+                    Err(QueueError::Unavailable { reason, .. }) if began.elapsed() < patience => {
                         tracing::debug!(address = %self.address, reason, "the connection to nsqd is made anew");
                     }
-                    Err(refused) => return Err(refused),
+                    Err(error) => return Err(error),
                 }
             }
             let mut connection = Connection::open(&self.address, Heartbeat::Off).await?;
-            connection.command(&bytes).await?;
+            connection.command(&bytes, patience).await?;
             link.idle = Some(connection);
         }
         Ok(())
