@@ -27,6 +27,9 @@ use tokio::time::timeout;
 /// Longer than anything takes that is to happen.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Name, file name and content of a form's field.
+type Field<'f> = (&'f str, Option<&'f str>, &'f [u8]);
+
 /// A receiver that answers, its database, and its folder for photos.
 struct Service {
     dir: TempDir,
@@ -109,8 +112,8 @@ impl Service {
         self.ask("POST", path, "Accept: application/json\r\n", body).await
     }
 
-    /// Sends a form whose fields are names, file names and contents.
-    async fn send(&self, fields: &[(&str, Option<&str>, &[u8])]) -> Answer {
+    /// Sends a form.
+    async fn send(&self, fields: &[Field<'_>]) -> Answer {
         let mut body = Vec::new();
         for (name, file_name, content) in fields {
             let file_name = file_name.map(|name| format!("; filename=\"{name}\"")).unwrap_or_default();
@@ -339,7 +342,7 @@ const PHOTO: &[u8] = include_bytes!("../../known_people/biden.jpg");
 async fn photos_are_stored_whole_under_harmless_names() {
     let (publisher, mut consumer) = in_process();
     let service = Service::start(publisher).await;
-    let fields: [(&str, Option<&str>, &[u8]); 3] =
+    let fields: [Field<'_>; 3] =
         [("photo", Some("../../x"), PHOTO), ("note", None, b"not a file"), ("photo", Some("<b>.png"), PHOTO)];
     let answer = service.send(&fields).await;
     assert_eq!(answer.status, 201, "{}", answer.body);
@@ -362,7 +365,7 @@ async fn what_is_no_photo_is_told_and_nothing_is_stored() {
     let (publisher, _consumer) = in_process();
     let service = Service::start(publisher).await;
     let large = [PHOTO, &vec![0; 2 << 20]].concat();
-    let table: [(&[(&str, Option<&str>, &[u8])], u16, &str); 6] = [
+    let table: [(&[Field<'_>], u16, &str); 6] = [
         (&[("photo", Some("x.jpg"), b"<svg/>")], 415, "not_a_photo"),
         (&[("photo", Some("x.jpg"), b"")], 415, "not_a_photo"),
         // The first is a photo, and goes with the second.
