@@ -31,7 +31,7 @@ const POLICY: ProcessorPolicy = ProcessorPolicy {
 const PATIENCE: Duration = Duration::from_secs(60);
 
 struct Bench {
-    _folder: TempDir,
+    folder: TempDir,
     store: Store,
     publisher: Publisher,
     registry: Registry,
@@ -52,7 +52,7 @@ impl Bench {
         let metrics = Metrics::register(&mut registry);
         let processor = Processor::new(store.clone(), client, POLICY, metrics);
         let processor = tokio::spawn(processor.run(consumer, stop.wait()));
-        Self { _folder: folder, store, publisher, registry, recognizer, running, processor }
+        Self { folder, store, publisher, registry, recognizer, running, processor }
     }
 
     async fn post(&self, paths: &[String]) -> Vec<ImageId> {
@@ -124,7 +124,7 @@ async fn each_photo_gets_its_person_or_the_reason_why_not() {
     let bench = Bench::new().await;
     let examples = examples();
     let mut paths: Vec<_> = examples.keys().cloned().collect();
-    let broken = bench._folder.path().join("broken.jpg");
+    let broken = bench.folder.path().join("broken.jpg");
     std::fs::write(&broken, "this is no photo").unwrap();
     paths.push(broken.to_str().unwrap().to_owned());
     paths.push("/no/such/photo.jpg".to_owned());

@@ -38,7 +38,7 @@ enum Service {
     Processor(processor::Processor),
     Redeemer(redeemer::Redeemer),
     Frontend(frontend::Frontend),
-    All(crate::all::All),
+    All(Box<crate::all::All>),
     Health(health::Health),
 }
 

@@ -7,13 +7,13 @@ use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 
 /// A path in the repository.
-pub fn in_repository(path: &str) -> PathBuf {
+pub(crate) fn in_repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path).canonicalize().expect("it is in the repository")
 }
 
 /// A recognizer that can be killed and started again on the same port.
 #[derive(Debug)]
-pub struct RecognizerProcess {
+pub(crate) struct RecognizerProcess {
     address: String,
     index: TempDir,
     child: Option<Child>,
@@ -21,7 +21,7 @@ pub struct RecognizerProcess {
 
 impl RecognizerProcess {
     /// Starts one; returns when it answers.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let mut process =
             Self { address: "127.0.0.1:0".into(), index: tempfile::tempdir().expect("a folder"), child: None };
         process.start_again();
@@ -29,12 +29,12 @@ impl RecognizerProcess {
     }
 
     /// Where it answers.
-    pub fn address(&self) -> &str {
+    pub(crate) fn address(&self) -> &str {
         &self.address
     }
 
     /// Ends it with SIGKILL.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
             child.kill().expect("it runs");
             child.wait().expect("it has ended");
@@ -42,7 +42,7 @@ impl RecognizerProcess {
     }
 
     /// Starts it where it was.
-    pub fn start_again(&mut self) {
+    pub(crate) fn start_again(&mut self) {
         let mut child = Command::new(program())
             .args(["serve", "--metrics-address", "off", "--address", &self.address])
             .arg("--known")
