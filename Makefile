@@ -6,13 +6,15 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 RECOGNIZER := $(TARGET)/release/recognizer
 RUN := $(TARGET)/run
 
-.PHONY: help build run test bench compare fuzz load
+.PHONY: help build run test bench compare fuzz load e2e chaos
 
 help:
 	@echo "make run      build, learn known_people/, name the people on examples/"
 	@echo "make test     format, lints, tests, documentation: what CI runs"
 	@echo "make bench    time decode, detect, align, embed, search and the whole"
 	@echo "make load     64 clients for SECONDS=120 while the gallery is published anew, then SIGTERM"
+	@echo "make e2e      500 photos through the whole system, on MariaDB and NSQ"
+	@echo "make chaos    the same while every process is killed and started again"
 	@echo "make fuzz     every fuzz target for SECONDS=600; takes nightly Rust and cargo-fuzz"
 	@echo "make compare  the same work by other libraries, side by side: WORK=search, search-open"
 	@echo "make build    build alone: $(RECOGNIZER)"
@@ -60,3 +62,8 @@ fuzz:
 load: build
 	@$$(sh tests/peers/venv.sh) benches/load/load.py --recognizer $(RECOGNIZER) \
 		--shared $(or $(FACERECOG_SHARED),../shared) --seconds $(or $(SECONDS),120)
+
+# The system on the real things: MariaDB from apt (root installs it when there is none), NSQ by `go install`.
+e2e chaos: build
+	@python3 tests/e2e/$@.py --pipeline $(TARGET)/release/pipeline --recognizer $(RECOGNIZER) \
+		--shared $(or $(FACERECOG_SHARED),../shared)

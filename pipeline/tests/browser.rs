@@ -1,6 +1,7 @@
 //! The whole system in one process, with the recognizer, as somebody with a browser meets it.
 
 use std::env;
+use std::ffi::OsStr;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -43,14 +44,28 @@ fn free_port() -> u16 {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr()).expect("a port").port()
 }
 
-fn wait_for(port: u16) {
-    for _ in 0..LOOKS {
-        if TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok() {
-            return;
+/// A program, untouched by the environment of whoever runs the tests.
+fn program(path: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(path);
+    command.env_clear();
+    command
+}
+
+/// Starts a program in `folder`, and waits until it answers on all `ports`.
+fn started(command: &mut Command, folder: &Path, ports: &[u16]) -> Process {
+    command.current_dir(folder);
+    let mut process = Process(command.spawn().unwrap_or_else(|e| panic!("{command:?}: {e}")));
+    for port in ports {
+        for look in 0.. {
+            if TcpStream::connect((Ipv4Addr::LOCALHOST, *port)).is_ok() {
+                break;
+            }
+            let ended = process.0.try_wait().expect("its state");
+            assert!(ended.is_none() && look < LOOKS, "{command:?} does not answer on port {port}: {ended:?}");
+            sleep(PAUSE);
         }
-        sleep(PAUSE);
     }
-    panic!("nobody answers on port {port}");
+    process
 }
 
 #[test]
@@ -64,15 +79,20 @@ fn people_use_the_page() {
     let python = printed(Command::new(venv).arg(&tests).arg("browser-venv")).expect("a Python environment");
 
     let dir = tempfile::tempdir().unwrap();
-    let (frontend, receiver) = (free_port(), free_port());
-    let mut all = Command::new(env!("CARGO_BIN_EXE_pipeline"));
-    all.arg("all").current_dir(dir.path()).env_clear().env("PATH", env::var_os("PATH").unwrap_or_default());
-    all.arg("--recognizer").arg(recognizer()).arg("--known").arg(repository().join("known_people"));
-    all.args(["--frontend-host", "127.0.0.1", "--frontend-port", &frontend.to_string()]);
-    all.args(["--receiver-address", &format!("127.0.0.1:{receiver}")]);
-    let _all = Process(all.spawn().unwrap_or_else(|e| panic!("{all:?}: {e}")));
-    wait_for(frontend);
-    wait_for(receiver);
+    let (grpc, frontend, receiver) = (free_port(), free_port(), free_port());
+    let mut recognizer = program(recognizer());
+    recognizer.args(["serve", "--metrics-address", "off", "--index", "index", "--known"]);
+    recognizer.arg(repository().join("known_people")).args(["--addr", &format!("127.0.0.1:{grpc}")]);
+    let _recognizer = started(&mut recognizer, dir.path(), &[grpc]);
+
+    let mut all = program(env!("CARGO_BIN_EXE_pipeline"));
+    all.arg("all").env("GRPC_ADDRESS", format!("127.0.0.1:{grpc}"));
+    for (service, port) in [("FRONTEND", frontend), ("RECEIVER", receiver)] {
+        all.env(format!("{service}_HOST"), "127.0.0.1").env(format!("{service}_PORT"), port.to_string());
+    }
+    // Photos stay FAILED until the page retries them.
+    all.env("REDEEMER_FIRST_DELAY_SECONDS", "3600").env("REDEEMER_LONGEST_DELAY_SECONDS", "3600");
+    let _all = started(&mut all, dir.path(), &[frontend, receiver]);
 
     let mut drive = Command::new(python);
     drive.arg(tests.join("drive.py")).args(["--chromium", &chromium]);

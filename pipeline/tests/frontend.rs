@@ -205,6 +205,25 @@ async fn rows_that_make_no_sense_are_shown_as_they_are() {
 }
 
 #[tokio::test]
+async fn pages_outlive_their_database() {
+    let site = Site::new().await;
+    let url = format!("sqlite:{}", site.dir.path().join("pipeline.db").display());
+    let other = sqlx::SqlitePool::connect(&url).await.unwrap();
+    sqlx::query("alter table images rename to elsewhere").execute(&other).await.unwrap();
+    for address in ["/", "/photos/1", "/photos/1/thumbnail"] {
+        let page = site.get(address).await;
+        assert_eq!(
+            (page.status, page.header(header::RETRY_AFTER)),
+            (StatusCode::SERVICE_UNAVAILABLE, "5"),
+            "{address}"
+        );
+        assert!(!page.text().contains("images"), "{address} tells what the database said: {}", page.text());
+    }
+    sqlx::query("alter table elsewhere rename to images").execute(&other).await.unwrap();
+    assert_eq!(site.get("/").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn everything_stored_is_text() {
     let site = Site::new().await;
     let (failed, processed) = (site.add(&format!("/{HOSTILE}.jpg")).await, site.add("/b.jpg").await);

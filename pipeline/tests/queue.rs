@@ -259,6 +259,20 @@ async fn a_publisher_does_not_notice_that_nsqd_was_started_anew() {
 }
 
 #[tokio::test]
+async fn publishers_that_wait_share_the_failure_of_the_one_that_asked() {
+    // Takes connections, and answers nothing: each that asks waits until it has had enough.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let publisher = nsq_publisher(&silent.local_addr().unwrap().to_string());
+    let mut waiting = tokio::task::JoinSet::new();
+    for id in 0..100 {
+        let publisher = publisher.clone();
+        waiting.spawn(async move { publisher.publish(&ids(id..id + 1)).await });
+    }
+    let failed = timeout(PATIENCE, waiting.join_all()).await.expect("one waits for all");
+    assert!(failed.iter().all(|published| matches!(published, Err(QueueError::Unavailable { .. }))));
+}
+
+#[tokio::test]
 async fn nsqd_is_found_where_it_was_while_nobody_can_be_asked() {
     let mut nsq = Nsq::start().await;
     let mut consumer = nsq.consumer(1);
@@ -306,6 +320,18 @@ async fn more_ids_than_one_command_holds_are_published() {
     nsq.publisher().publish(&[]).await.unwrap();
     next(&mut consumer).await.finish().await;
     nsq.channel_comes_to("message_count", 250_000).await;
+}
+
+#[tokio::test]
+async fn a_batch_is_published_once_to_an_nsqd_that_is_slow() {
+    // It waits for the disk with every message.
+    let nsq = Nsq::start_with(&["--mem-queue-size=0", "--sync-every=1"]).await;
+    let publisher = nsq.publisher();
+    publisher.publish(&ids(0..1)).await.unwrap();
+    publisher.publish(&ids(1..10_000)).await.unwrap();
+    let mut consumer = nsq.consumer(1);
+    next(&mut consumer).await.finish().await;
+    nsq.channel_comes_to("message_count", 10_000).await;
 }
 
 #[tokio::test]

@@ -364,24 +364,20 @@ def posted(address, headers, body):
 
 
 def save_pictures(browser, folder):
-    from PIL import Image
-
     def save(page, name):
         page.wait_for_function("Array.from(document.images).every(image => image.complete)")
         file = folder / name
         page.screenshot(path=file)
-        with Image.open(file) as picture:
-            picture.convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(file, optimize=True)
         assert file.stat().st_size < 200_000, f"{name}: {file.stat().st_size} bytes"
 
     folder.mkdir(parents=True, exist_ok=True)
-    with browser.page(viewport={"width": 1000, "height": 700}) as page:
+    with browser.page(viewport={"width": 1000, "height": 600}) as page:
         page.goto("/")
         save(page, "photos.png")
         page.goto(page_of_group(page))
         save(page, "photo.png")
+    with browser.page(viewport={"width": 1000, "height": 320}) as page:
         page.goto("/people")
-        page.set_viewport_size({"width": 1000, "height": 320})
         save(page, "people.png")
     with browser.page(viewport=PHONE, is_mobile=True, color_scheme="dark") as page:
         page.goto("/")

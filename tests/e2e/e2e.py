@@ -48,6 +48,7 @@ def post(system, paths):
 def main():
     arguments = options.parse(__doc__)
     folder = Path(tempfile.mkdtemp(prefix="facerecog-e2e-"))
+    print(f"{folder} has the logs", file=sys.stderr)
     photos = choose(arguments.shared, folder, arguments.recognizer)
     system = System(folder, arguments.pipeline, arguments.recognizer, photos)
     failures = []
@@ -90,9 +91,7 @@ def main():
     for failure in failures:
         print(f"e2e: {failure}", file=sys.stderr)
     print(json.dumps(report))
-    if failures or arguments.keep:
-        print(f"logs: {folder}", file=sys.stderr)
-    else:
+    if not failures and not arguments.keep:
         shutil.rmtree(folder)
     return 1 if failures else 0
 

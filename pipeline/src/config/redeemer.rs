@@ -19,7 +19,8 @@ pub struct RedeemerSettings {
     #[arg(long, env = "REDEEMER_LONGEST_DELAY_SECONDS", value_name = "SECONDS", default_value_t = 3600)]
     pub longest_delay_seconds: u32,
     /// Age after which a photo counts as stuck that is PROCESSING without a lease, or PENDING and not in the outbox
-    #[arg(long, env = "REDEEMER_STUCK_AFTER_SECONDS", value_name = "SECONDS", default_value_t = 600)]
+    #[arg(long, env = "REDEEMER_STUCK_AFTER_SECONDS", value_name = "SECONDS", default_value_t = 600,
+          value_parser = clap::value_parser!(u32).range(1..))]
     pub stuck_after_seconds: u32,
 }
 

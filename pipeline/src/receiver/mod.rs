@@ -14,6 +14,7 @@ mod paths;
 mod upload;
 
 use std::io;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, State};
@@ -39,6 +40,9 @@ use paths::{BatchRequest, PhotoRequest};
 
 /// Largest body with photos, in bytes.
 const MAX_UPLOAD_BYTES: usize = 256 << 20;
+
+/// How long requests under way may take once it stops: less than the 30 seconds that Kubernetes gives a process.
+const GRACE: Duration = Duration::from_secs(20);
 
 /// A receiver. Clones share its connections and numbers.
 #[derive(Debug, Clone)]
@@ -68,13 +72,24 @@ impl Receiver {
     }
 }
 
-/// Answers requests until `stop`, and then those that came before.
+/// Answers requests until `stop`, and then those that came before, unless they take long.
 ///
 /// # Errors
 /// When the listener fails.
 pub async fn serve(listener: TcpListener, receiver: Receiver, telemetry: &Telemetry, stop: Stop) -> io::Result<()> {
     let router = router(receiver).merge(telemetry.router());
-    axum::serve(listener, router).with_graceful_shutdown(stop.wait()).await
+    let server = axum::serve(listener, router).with_graceful_shutdown(stop.clone().wait()).into_future();
+    let late = async {
+        stop.wait().await;
+        tokio::time::sleep(GRACE).await;
+    };
+    tokio::select! {
+        ended = server => ended,
+        () = late => {
+            tracing::warn!("requests under way were given up");
+            Ok(())
+        }
+    }
 }
 
 /// The routes.

@@ -14,7 +14,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 const AGE: Duration = Duration::from_secs(2);
 
 /// Most photos that are queued with one message.
-const BATCH: u32 = 10_000;
+const BATCH: u32 = 1000;
 
 /// Queues what whoever stored it could not queue. Several of them may work on one outbox: a photo that is queued twice
 /// is processed once.

@@ -52,6 +52,9 @@ impl Redeemer {
             self.publisher.publish(&ids).await?;
             self.store.queued(&ids).await?;
             redeemed += ids.len() as u64;
+            if ids.len() < BATCH as usize {
+                return Ok(redeemed);
+            }
         }
     }
 

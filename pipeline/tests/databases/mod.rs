@@ -1,5 +1,8 @@
 //! Databases to test on: a SQLite file, and a MariaDB of this process's own.
 
+// Each test binary uses some of it.
+#![allow(dead_code)]
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;

@@ -56,7 +56,7 @@ impl Connection {
         match timeout(ANSWER_TIMEOUT, Self::introduce(address, heartbeat)).await {
             Ok(Ok(connection)) => Ok(connection),
             Ok(Err(error)) => Err(unavailable(address, &error)),
-            Err(_) => Err(unavailable(address, &no_answer())),
+            Err(_) => Err(unavailable(address, &no_answer(ANSWER_TIMEOUT))),
         }
     }
 
@@ -80,8 +80,8 @@ impl Connection {
         Ok(Self { address: address.to_owned(), limits, frames, out })
     }
 
-    /// Sends one command and waits for nsqd to have done it.
-    pub(super) async fn command(&mut self, bytes: &[u8]) -> Result<(), QueueError> {
+    /// Sends one command and waits, at most for `patience`, for nsqd to have done it.
+    pub(super) async fn command(&mut self, bytes: &[u8], patience: Duration) -> Result<(), QueueError> {
         let answer = async {
             self.out.write_all(bytes).await?;
             loop {
@@ -91,12 +91,12 @@ impl Connection {
                 }
             }
         };
-        match timeout(ANSWER_TIMEOUT, answer).await {
+        match timeout(patience, answer).await {
             Ok(Ok(Frame::Response(_))) => Ok(()),
             Ok(Ok(Frame::Error(reason))) => Err(QueueError::Refused { address: self.address.clone(), reason }),
             Ok(Ok(other)) => Err(unavailable(&self.address, &unexpected(&other))),
             Ok(Err(error)) => Err(unavailable(&self.address, &error)),
-            Err(_) => Err(unavailable(&self.address, &no_answer())),
+            Err(_) => Err(unavailable(&self.address, &no_answer(patience))),
         }
     }
 }
@@ -105,8 +105,8 @@ fn unavailable(address: &str, error: &io::Error) -> QueueError {
     QueueError::Unavailable { address: address.to_owned(), reason: error.to_string() }
 }
 
-fn no_answer() -> io::Error {
-    io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {} s", ANSWER_TIMEOUT.as_secs()))
+fn no_answer(patience: Duration) -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {} s", patience.as_secs()))
 }
 
 fn unexpected(frame: &Frame) -> io::Error {

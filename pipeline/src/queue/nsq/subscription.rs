@@ -101,7 +101,7 @@ impl Subscription {
         let mut connection = Connection::open(address, Heartbeat::Every(HEARTBEAT)).await?;
         let mut bytes = BytesMut::new();
         command::subscribe(&mut bytes);
-        connection.command(&bytes).await?;
+        connection.command(&bytes, ANSWER_TIMEOUT).await?;
         let (new_words, words) = mpsc::unbounded_channel();
         Ok(Self { connection, deliveries, share, words, new_words: Some(new_words) })
     }
