@@ -1,0 +1,81 @@
+"""Checks what is in deploy/: the rendered manifests against the schemas of Kubernetes and our own rules, commands,
+flags and variables against the programs. Then spoils one thing after another, to see that each is found.
+
+check.py --kustomize FILE --recognizer FILE [--pipeline FILE]
+"""
+
+import argparse
+import sys
+
+import compose
+import connections
+import manifests
+import mutations
+import policy
+import programs
+import references
+import schema
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--kustomize", required=True)
+    parser.add_argument("--recognizer", required=True)
+    parser.add_argument("--pipeline")
+    asked = parser.parse_args()
+    known = programs.find(asked.recognizer, asked.pipeline)
+    if len(known) < 2:
+        print(f"skipped: flags and variables of pipeline, for there is no {asked.pipeline}")
+
+    problems = []
+    for folder in manifests.overlays():
+        documents = manifests.render(asked.kustomize, folder)
+        problems += check(folder.name, documents, known)
+    problems += check_compose(known)
+    for problem in problems:
+        print(f"wrong: {problem}")
+    sys.exit(bool(problems))
+
+
+def check(overlay, documents, known):
+    def ours(documents):
+        yield from policy.faults(documents)
+        yield from references.faults(documents, overlay)
+        yield from connections.faults(documents)
+
+    def theirs(spoiled):
+        return schema.faults([after for before, after in zip(documents, spoiled) if before != after], ["1.31"])
+
+    def of_programs(documents):
+        return programs.faults(documents, known)
+
+    found = [*schema.faults(documents), *ours(documents), *of_programs(documents)]
+    spoiled = [(mutation, ours, theirs) for mutation in mutations.of_manifests(documents)]
+    spoiled += [(mutation, of_programs) for mutation in mutations.of_programs(documents, known)]
+    unseen = list(unnoticed(spoiled, set(found)))
+    print(f"{overlay}: {len(documents)} objects of Kubernetes {' and '.join(schema.VERSIONS)}, "
+          f"{len(spoiled) - len(unseen)} spoiled ones refused")
+    return [f"{overlay}: {fault}" for fault in [*found, *unseen]]
+
+
+def check_compose(known):
+    def rules(project):
+        return compose.faults(project, known)
+
+    project = compose.load()
+    found = list(rules(project))
+    spoiled = [(mutation, rules) for mutation in mutations.of_compose(project)]
+    unseen = list(unnoticed(spoiled, set(found)))
+    print(f"compose.yaml: {len(project['services'])} services, {len(spoiled) - len(unseen)} spoiled ones refused")
+    return [f"compose.yaml: {fault}" for fault in [*found, *unseen]]
+
+
+def unnoticed(spoiled, known):
+    """Mutations that no rule finds: a fault that was not there before must name whose it is."""
+    for (what, whose, copy), *rules in spoiled:
+        if not any(whose in fault and fault not in known for rule in rules for fault in rule(copy)):
+            yield f"not noticed: {what}"
+
+
+if __name__ == "__main__":
+    main()
