@@ -1,6 +1,6 @@
 //! The program `recognizer`: face recognition from the command line and over gRPC.
 //!
-//! A library only so that the fuzz targets reach it; use `facerecog-engine` to recognise faces.
+//! As a library it is the server inside another program ([`Embedded`]); use `facerecog-engine` to recognise faces.
 
 #![allow(
     rustdoc::invalid_html_tags,
@@ -11,10 +11,12 @@ mod best_match;
 mod cli;
 mod config;
 mod draw;
+mod embedded;
 mod eval;
 mod grpc;
 mod telemetry;
 
+pub use embedded::{Embedded, EmbeddedError, EmbeddedOptions};
 #[doc(hidden)]
 pub use grpc::fuzzing;
 

@@ -2,11 +2,12 @@
 //! that maps the index its only `unsafe` code.
 //!
 //! [`Kernels::chosen`] are those of the best [`Instructions`] there are. [`codes`] is the compact copy of embeddings
-//! that a search reads first.
+//! that a search reads first, [`network`] runs convolutional networks.
 
 pub mod codes;
 mod instructions;
 mod kernels;
+pub mod network;
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;

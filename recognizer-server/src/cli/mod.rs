@@ -32,6 +32,7 @@ pub(crate) use error::CliError;
 pub(crate) use model_folder::default_model_folder;
 use output::Output;
 pub(crate) use record::ErrorRecord;
+pub(crate) use serve::recognizer;
 use session::{Session, SessionOptions};
 
 use crate::telemetry;

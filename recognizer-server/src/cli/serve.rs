@@ -1,13 +1,16 @@
 //! `recognizer serve`.
 
+use std::sync::Arc;
+
 use clap::Args;
 use facerecog_engine::gallery::PersonScore;
+use facerecog_engine::recognizer::Recognizer;
 
 use super::error::CliError;
 use super::session::{Session, SessionOptions};
 use super::{GlobalOptions, Outcome, start_threads};
 use crate::config::{ConfigError, LogLevel, ServeInput, ServerConfig};
-use crate::grpc::{self, ServeError};
+use crate::grpc::{self, Host, ServeError};
 use crate::telemetry;
 
 /// Answer over gRPC
@@ -54,20 +57,25 @@ impl Serve {
     pub(crate) fn run(self, options: &GlobalOptions) -> Result<Outcome, CliError> {
         let input = with_global_options(self.input, options);
         let config = ServerConfig::resolve(input.clone())?;
-        let log = telemetry::server_log(&config);
+        let log = Arc::new(telemetry::server_log(&config));
         start_threads(config.threads)?;
-        let session = Session::new(&SessionOptions {
-            json: false,
-            pack: Some(config.pack.clone()),
-            models: Some(config.models.clone()),
-            manifest: config.manifest.clone(),
-        })?;
-        let score = PersonScore::MeanOfTop(config.photos_per_person);
-        let recognizer = session.recognizer(config.detect())?.with_person_score(score);
         let again = move || ServerConfig::resolve(input.clone());
-        grpc::serve(recognizer, config, log, Box::new(again))?;
+        let host = Host::Process { log: Arc::clone(&log), reread: Box::new(again) };
+        grpc::serve(recognizer(&config)?, config, host)?;
         Ok(Outcome::Complete)
     }
+}
+
+/// The recognizer that a configuration describes.
+pub(crate) fn recognizer(config: &ServerConfig) -> Result<Recognizer, CliError> {
+    let session = Session::new(&SessionOptions {
+        json: false,
+        pack: Some(config.pack.clone()),
+        models: Some(config.models.clone()),
+        manifest: config.manifest.clone(),
+    })?;
+    let score = PersonScore::MeanOfTop(config.photos_per_person);
+    Ok(session.recognizer(config.detect())?.with_person_score(score))
 }
 
 /// The options of every command are keys of the configuration as well.

@@ -29,7 +29,7 @@ mod watcher;
 
 pub(crate) use change_guard::token;
 pub(crate) use code::name as code_name;
-pub(crate) use server::{ServeError, serve};
+pub(crate) use server::{Host, ServeError, serve};
 pub use v1::fuzzing;
 pub(crate) use v1::proto;
 

@@ -1,12 +1,15 @@
 //! Starting, reloading and stopping.
 
+use std::future::pending;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use facerecog_engine::recognizer::Recognizer;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tonic::codec::CompressionEncoding;
 use tonic::transport::Server;
@@ -75,34 +78,47 @@ pub(crate) enum ServeError {
 /// Reads the configuration again.
 pub(crate) type Reread = Box<dyn Fn() -> Result<ServerConfig, ConfigError> + Send>;
 
-/// Serves until SIGTERM or SIGINT. `log` follows the configuration, which `reread` gives on SIGHUP.
-pub(crate) fn serve(
-    recognizer: Recognizer,
-    config: ServerConfig,
-    log: LogHandle,
-    reread: Reread,
-) -> Result<(), ServeError> {
+/// Who runs the server.
+pub(crate) enum Host {
+    /// A process of its own: signals stop it and have it read its configuration again, and standard output tells
+    /// where it listens.
+    Process {
+        /// Follows the configuration. Another clone is to outlive the server: what the log sends when it is dropped
+        /// takes waiting, which is not allowed in here.
+        log: Arc<LogHandle>,
+        /// What there is to read.
+        reread: Reread,
+    },
+    /// A program that has the server inside.
+    Program {
+        /// Stops it; so does dropping the other end.
+        stop: oneshot::Receiver<()>,
+        /// Is told where it listens, once it has learned the known people.
+        listening: oneshot::Sender<SocketAddr>,
+    },
+}
+
+/// Serves until its host stops it.
+pub(crate) fn serve(recognizer: Recognizer, config: ServerConfig, host: Host) -> Result<(), ServeError> {
     // Photos are worked on by the rayon pool; these threads only move messages.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .map_err(ServeError::Start)?;
-    // What it sends when it is dropped takes waiting, which is not allowed inside the runtime.
-    let log = Arc::new(log);
-    let result = runtime.block_on(run(recognizer, config, Arc::clone(&log), reread));
+    let result = runtime.block_on(run(recognizer, config, host));
     // Photos that are still being worked on have been given up.
     runtime.shutdown_background();
     result
 }
 
-async fn run(
-    recognizer: Recognizer,
-    config: ServerConfig,
-    log: Arc<LogHandle>,
-    reread: Reread,
-) -> Result<(), ServeError> {
-    let mut signals = Signals::new().map_err(ServeError::Start)?;
+async fn run(recognizer: Recognizer, config: ServerConfig, host: Host) -> Result<(), ServeError> {
+    let (mut commands, listening, rereading) = match host {
+        Host::Process { log, reread } => {
+            (Commands::Signals(Signals::new().map_err(ServeError::Start)?), None, Some((log, reread)))
+        }
+        Host::Program { stop, listening } => (Commands::Program { stop, stopped: false }, Some(listening), None),
+    };
     let roots = PhotoRoots::new(&config.image_roots).map_err(ServeError::ImageRoot)?;
     let tls = Tls::read(&config)?;
     let listener = listen(&config.address).await?;
@@ -174,20 +190,23 @@ async fn run(
     );
 
     let announced = tokio::spawn(async move {
-        match live.started().await {
-            GalleryState::Ready(gallery) => {
+        let state = live.started().await;
+        match (listening, state) {
+            // An error says that nobody waits for it.
+            (Some(listening), _) => drop(listening.send(local_address)),
+            (None, GalleryState::Ready(gallery)) => {
                 println!("listening on {local_address}, {} people known", gallery.people().len());
             }
-            _ => println!("listening on {local_address}, nobody known yet"),
+            (None, _) => println!("listening on {local_address}, nobody known yet"),
         }
     });
-    let reload = Reload { config, log, reread, tls, guard, reindexer: reindexer.clone() };
+    let reload = Reload { config, rereading, tls, guard, reindexer: reindexer.clone() };
     let stop = loop {
         tokio::select! {
             ended = &mut server => return ended.map_err(|error| ServeError::Start(error.into()))?.map_err(Into::into),
-            signal = signals.next() => match signal {
-                Received::Reload => reload.run(),
-                Received::Stop(name) => break name,
+            command = commands.next() => match command {
+                Command::Reload => reload.run(),
+                Command::Stop(why) => break why,
             }
         }
     };
@@ -208,7 +227,7 @@ async fn run(
     };
     let ended = tokio::select! {
         ended = finish => ended,
-        () = signals.second_stop() => return Err(ServeError::CutOff("a second signal came")),
+        () = commands.second_stop() => return Err(ServeError::CutOff("a second signal came")),
     };
     drop(metrics_port);
     match ended {
@@ -224,9 +243,36 @@ struct Signals {
     hangup: Signal,
 }
 
-enum Received {
+/// What a host may ask for.
+enum Command {
+    /// For this reason.
     Stop(&'static str),
     Reload,
+}
+
+/// Where commands come from.
+enum Commands {
+    Signals(Signals),
+    Program { stop: oneshot::Receiver<()>, stopped: bool },
+}
+
+impl Commands {
+    async fn next(&mut self) -> Command {
+        match self {
+            Self::Signals(signals) => signals.next().await,
+            Self::Program { stopped: true, .. } => pending().await,
+            Self::Program { stop, stopped } => {
+                // An error says that the program has dropped it.
+                let _ = stop.await;
+                *stopped = true;
+                Command::Stop("asked to")
+            }
+        }
+    }
+
+    async fn second_stop(&mut self) {
+        while let Command::Reload = self.next().await {}
+    }
 }
 
 impl Signals {
@@ -238,24 +284,20 @@ impl Signals {
         })
     }
 
-    async fn next(&mut self) -> Received {
+    async fn next(&mut self) -> Command {
         tokio::select! {
-            _ = self.terminate.recv() => Received::Stop("SIGTERM"),
-            _ = self.interrupt.recv() => Received::Stop("SIGINT"),
-            _ = self.hangup.recv() => Received::Reload,
+            _ = self.terminate.recv() => Command::Stop("SIGTERM"),
+            _ = self.interrupt.recv() => Command::Stop("SIGINT"),
+            _ = self.hangup.recv() => Command::Reload,
         }
-    }
-
-    async fn second_stop(&mut self) {
-        while let Received::Reload = self.next().await {}
     }
 }
 
 /// What SIGHUP brings up to date while calls go on.
 struct Reload {
     config: ServerConfig,
-    log: Arc<LogHandle>,
-    reread: Reread,
+    /// None where the host gives no signals.
+    rereading: Option<(Arc<LogHandle>, Reread)>,
     tls: Option<Tls>,
     guard: ChangeGuard,
     reindexer: Reindexer,
@@ -264,15 +306,16 @@ struct Reload {
 impl Reload {
     /// Takes over what can be; what is broken stays as it was.
     fn run(&self) {
-        match (self.reread)() {
-            Ok(config) => self.follow(&config),
+        let Some((log, reread)) = &self.rereading else { return };
+        match reread() {
+            Ok(config) => self.follow(log, &config),
             Err(error) => tracing::error!("SIGHUP: the configuration stays as it was: {error}"),
         }
         self.reindexer.look_now();
     }
 
-    fn follow(&self, config: &ServerConfig) {
-        self.log.follow(config);
+    fn follow(&self, log: &LogHandle, config: &ServerConfig) {
+        log.follow(config);
         if let Some(tls) = &self.tls {
             match tls.reload(config) {
                 Ok(()) => tracing::info!("SIGHUP: new connections use the certificate as it is now"),

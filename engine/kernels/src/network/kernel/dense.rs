@@ -1,0 +1,329 @@
+//! Convolutions with any window over maps in blocks. Where the pixels of a tile do not look at pixels that are together,
+//! all within the map, what they look at is gathered first, so that one innermost loop does them all.
+
+use std::sync::OnceLock;
+
+use super::finish::Bend;
+use super::tile::{Finish, Sum, Tiles, blocks_at_once, sum, with_tile};
+use super::winograd::Winograd;
+use super::{blocked_numbers, lanes};
+use crate::Instructions;
+use crate::network::graph::{Padding, Window};
+use crate::network::lanes::{Lanes, with_lanes};
+use crate::network::memory::Memory;
+use crate::network::shape::Shape;
+
+/// Gathered inputs that stay in the second level of the cache beside weights.
+const GATHERED_NUMBERS: usize = 48 << 10;
+
+/// A convolution with its weights packed, one group.
+#[derive(Debug, Clone)]
+pub(in crate::network) struct Dense {
+    pub(in crate::network) inputs: usize,
+    pub(in crate::network) outputs: usize,
+    pub(in crate::network) window: Window,
+    /// `[outputs / lanes][kernel rows][kernel columns][inputs][lanes]`.
+    weights: Memory,
+    /// In blocks.
+    bias: Memory,
+    pub(in crate::network) bend: Bend,
+    /// Made when a size is met for which it pays.
+    winograd: OnceLock<Winograd>,
+}
+
+/// How a convolution looks at a map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// A pixel at itself: a tile is any pixels one after the other.
+    Flat,
+    /// A tile is part of a row.
+    Rows,
+    /// At copies.
+    Gathered,
+    /// At squares.
+    Winograd,
+}
+
+/// Maps of a run.
+pub(in crate::network) struct Maps<'a> {
+    /// The input.
+    pub(in crate::network) x: &'a [f32],
+    /// Channels, height and width of the input.
+    pub(in crate::network) shape: Shape,
+    /// What is added to the output: its numbers and channels, whole blocks.
+    pub(in crate::network) residual: Option<(&'a [f32], usize)>,
+    /// The output.
+    pub(in crate::network) y: &'a mut [f32],
+    /// Rows and columns of the output.
+    pub(in crate::network) size: [usize; 2],
+    /// As many numbers as the layer asks for.
+    pub(in crate::network) scratch: &'a mut [f32],
+}
+
+impl Dense {
+    /// From weights `[outputs, inputs, rows, columns]` and a bias of as many numbers as outputs, or none.
+    pub(in crate::network) fn new(
+        instructions: Instructions,
+        [inputs, outputs]: [usize; 2],
+        window: Window,
+        weights: &[f32],
+        bias: &[f32],
+        bend: Bend,
+    ) -> Self {
+        let lanes = lanes(instructions);
+        let taps = window.kernel[0] * window.kernel[1];
+        assert_eq!(weights.len(), outputs * inputs * taps, "weights");
+        let mut packed = Memory::zeros(outputs.next_multiple_of(lanes) * taps * inputs);
+        let places = packed.numbers_mut();
+        for output in 0..outputs {
+            let (block, lane) = (output / lanes, output % lanes);
+            for input in 0..inputs {
+                for tap in 0..taps {
+                    let place = ((block * taps + tap) * inputs + input) * lanes + lane;
+                    places[place] = weights[(output * inputs + input) * taps + tap];
+                }
+            }
+        }
+        let bias = super::finish::per_channel(bias, outputs, lanes);
+        assert!(bend.fits(outputs.div_ceil(lanes), lanes), "slopes");
+        Self { inputs, outputs, window, weights: packed, bias, bend, winograd: OnceLock::new() }
+    }
+
+    pub(in crate::network) fn weight_bytes(&self) -> usize {
+        size_of_val(self.weights.numbers()) + self.winograd.get().map_or(0, Winograd::weight_bytes)
+    }
+
+    /// How it looks at a map, for outputs of so many rows and columns.
+    fn way(&self, instructions: Instructions, size: [usize; 2]) -> Way {
+        let Window { kernel, stride, padding, .. } = self.window;
+        let channels = [self.inputs, self.outputs];
+        if Winograd::can(&self.window) && Winograd::pays(channels, lanes(instructions), size) {
+            return Way::Winograd;
+        }
+        if stride != [1; 2] || padding != Padding::default() {
+            return Way::Gathered;
+        }
+        if kernel == [1; 2] {
+            return Way::Flat;
+        }
+        // A tile of half the pixels takes no longer for each.
+        if size[1] >= most_pixels(instructions) / 2 { Way::Rows } else { Way::Gathered }
+    }
+
+    /// Numbers gathered for a pixel.
+    fn gathered_of_pixel(&self, lanes: usize) -> usize {
+        self.inputs.next_multiple_of(lanes) * self.window.kernel[0] * self.window.kernel[1]
+    }
+
+    /// Tiles that are gathered at once.
+    fn tiles_at_once(&self, lanes: usize, most_pixels: usize) -> usize {
+        (GATHERED_NUMBERS / (self.gathered_of_pixel(lanes) * most_pixels)).max(1)
+    }
+
+    /// Numbers of scratch for a run.
+    pub(in crate::network) fn scratch_numbers(&self, instructions: Instructions, [rows, columns]: [usize; 2]) -> usize {
+        match self.way(instructions, [rows, columns]) {
+            Way::Flat | Way::Rows => return 0,
+            Way::Winograd => {
+                let channels = [self.inputs, self.outputs];
+                return Winograd::scratch_numbers(channels, lanes(instructions), [rows, columns]);
+            }
+            Way::Gathered => {}
+        }
+        let (lanes, most) = (lanes(instructions), most_pixels(instructions));
+        let pixels = (self.tiles_at_once(lanes, most) * most).min((rows * columns).next_multiple_of(most));
+        pixels * self.gathered_of_pixel(lanes)
+    }
+
+    /// What [`run`](Self::run) needs for outputs of this size beside scratch, ahead of it.
+    pub(in crate::network) fn prepare(&self, instructions: Instructions, size: [usize; 2]) {
+        if self.way(instructions, size) == Way::Winograd {
+            self.winograd.get_or_init(|| self.winograd(lanes(instructions)));
+        }
+    }
+
+    fn winograd(&self, lanes: usize) -> Winograd {
+        let weight = |output: usize, input: usize, tap: usize| {
+            let (block, lane) = (output / lanes, output % lanes);
+            self.weights.numbers()[((block * 9 + tap) * self.inputs + input) * lanes + lane]
+        };
+        Winograd::new([self.inputs, self.outputs], lanes, self.window.padding, weight)
+    }
+
+    /// Name of the way that is gone for outputs of this size.
+    pub(in crate::network) fn way_name(&self, instructions: Instructions, size: [usize; 2]) -> &'static str {
+        match self.way(instructions, size) {
+            Way::Flat | Way::Rows => "dense",
+            Way::Gathered => "gathered",
+            Way::Winograd => "winograd",
+        }
+    }
+
+    /// # Panics
+    /// When the maps are shorter than their shapes say, or other than the convolution reads and gives.
+    pub(in crate::network) fn run(&self, instructions: Instructions, maps: &mut Maps<'_>) {
+        assert!(instructions.are_available());
+        let lanes = lanes(instructions);
+        let [channels, height, width] = maps.shape;
+        let output = [self.outputs, maps.size[0], maps.size[1]];
+        assert_eq!(channels, self.inputs);
+        assert_eq!(self.window.count([height, width]), Ok(maps.size));
+        assert!(maps.x.len() >= blocked_numbers(lanes, maps.shape));
+        assert!(maps.y.len() >= blocked_numbers(lanes, output));
+        assert!(maps.scratch.len() >= self.scratch_numbers(instructions, maps.size));
+        if let Some((residual, channels)) = maps.residual {
+            assert!(channels <= self.outputs.next_multiple_of(lanes));
+            assert!(residual.len() >= blocked_numbers(lanes, [channels, output[1], output[2]]));
+        }
+        if self.way(instructions, maps.size) == Way::Winograd {
+            let winograd = self.winograd.get_or_init(|| self.winograd(lanes));
+            // SAFETY: the CPU has the instructions, and maps and scratch are as long as their shapes say.
+            unsafe { winograd.run(instructions, self.bias.numbers(), &self.bend, maps) };
+            return;
+        }
+        // SAFETY: the CPU has the instructions, and maps and scratch are as long as their shapes say.
+        unsafe { dense(instructions, instructions, self, maps) };
+    }
+}
+
+fn most_pixels(instructions: Instructions) -> usize {
+    use crate::network::lanes::Portable;
+    #[cfg(target_arch = "x86_64")]
+    use crate::network::lanes::{Avx2, Avx512};
+    match instructions {
+        #[cfg(target_arch = "x86_64")]
+        Instructions::Avx512 => Avx512::PIXELS,
+        #[cfg(target_arch = "x86_64")]
+        Instructions::Avx2 => Avx2::PIXELS,
+        _ => Portable::PIXELS,
+    }
+}
+
+with_lanes! {
+    /// # Safety
+    /// The CPU has the instructions; the lengths are those that [`Dense::run`] checks.
+    dense = run_dense(instructions: Instructions, layer: &Dense, maps: &mut Maps<'_>)
+}
+
+#[inline(always)]
+unsafe fn run_dense<L: Lanes>(instructions: Instructions, layer: &Dense, maps: &mut Maps<'_>) {
+    let pixels = maps.size[0] * maps.size[1];
+    let map_pixels = maps.shape[1] * maps.shape[2];
+    let way = layer.way(instructions, maps.size);
+    let tiles = match way {
+        Way::Flat | Way::Gathered | Way::Winograd => Tiles::new(1, pixels, L::PIXELS),
+        Way::Rows => Tiles::new(maps.size[0], maps.size[1], L::PIXELS),
+    };
+    let at_once = layer.tiles_at_once(L::LANES, L::PIXELS);
+    let gathered_of_pixel = layer.gathered_of_pixel(L::LANES);
+    let output_blocks = layer.outputs.div_ceil(L::LANES);
+    let residual_blocks = maps.residual.map_or(0, |(_, channels)| channels / L::LANES);
+    let taps = layer.window.kernel[0] * layer.window.kernel[1];
+    let block_weights = taps * layer.inputs * L::LANES;
+    let blocks = layer.inputs.div_ceil(L::LANES);
+    for first in (0..tiles.count).step_by(at_once) {
+        let chunk = first..tiles.count.min(first + at_once);
+        if way == Way::Gathered {
+            for tile in chunk.clone() {
+                let (pixel, size) = tiles.get(tile);
+                let place = (tile - first) * L::PIXELS * gathered_of_pixel;
+                let gathered = &mut maps.scratch[place..][..size * gathered_of_pixel];
+                gather::<L>(&layer.window, maps.x, maps.shape, maps.size[1], pixel, size, gathered);
+            }
+        }
+        let mut block = 0;
+        while block < output_blocks {
+            let at_once = blocks_at_once::<L>(tiles.largest(), output_blocks - block);
+            for tile in chunk.clone() {
+                let (pixel, size) = tiles.get(tile);
+                // SAFETY: the offsets stay within what `Dense::run` checked: `x` has `map_pixels` pixels a block and
+                // `y` and the residual `pixels`, of which `pixel..pixel + size` are read or written; a window without
+                // padding stays on the map; what was gathered lies `tile - first` whole tiles into the scratch. The weights are those of the blocks from
+                // `block` on, of which at least `at_once` are left.
+                unsafe {
+                    let map_step = map_pixels * L::LANES;
+                    let Window { kernel, dilation, .. } = layer.window;
+                    let steps = [dilation[0] * maps.shape[2] * L::LANES, dilation[1] * L::LANES];
+                    let (x, window, window_steps, block_step) = match way {
+                        Way::Flat => (maps.x.as_ptr().add(pixel * L::LANES), [1; 2], [0; 2], map_step),
+                        Way::Rows => {
+                            let (row, column) = (pixel / maps.size[1], pixel % maps.size[1]);
+                            let pixel = row * maps.shape[2] + column;
+                            (maps.x.as_ptr().add(pixel * L::LANES), kernel, steps, map_step)
+                        }
+                        Way::Gathered | Way::Winograd => {
+                            let place = (tile - first) * L::PIXELS * gathered_of_pixel;
+                            let steps = [0, blocks * size * L::LANES];
+                            (maps.scratch.as_ptr().add(place), [1, taps], steps, size * L::LANES)
+                        }
+                    };
+                    let job = Sum {
+                        x,
+                        window,
+                        window_steps,
+                        blocks,
+                        block_step,
+                        last: layer.inputs - (blocks - 1) * L::LANES,
+                        weights: layer.weights.numbers().as_ptr().add(block * block_weights),
+                        weights_step: block_weights,
+                    };
+                    let place = (block * pixels + pixel) * L::LANES;
+                    let residual_blocks = residual_blocks.saturating_sub(block);
+                    let finish = Finish {
+                        bias: layer.bias.numbers().as_ptr().add(block * L::LANES),
+                        residual: match maps.residual {
+                            Some((residual, _)) if residual_blocks > 0 => residual.as_ptr().add(place),
+                            _ => std::ptr::null(),
+                        },
+                        residual_step: pixels * L::LANES,
+                        residual_blocks,
+                        bend: layer.bend.at(),
+                        block,
+                        y: maps.y.as_mut_ptr().add(place),
+                        y_step: pixels * L::LANES,
+                    };
+                    with_tile!(L, size, at_once, sum(&job, &finish));
+                }
+            }
+            block += at_once;
+        }
+    }
+}
+
+/// Copies what the windows of `size` pixels from `pixel` on see to `[taps][blocks][size][lanes]`; zeros outside the map.
+#[inline(always)]
+fn gather<L: Lanes>(
+    window: &Window,
+    x: &[f32],
+    [channels, height, width]: Shape,
+    columns: usize,
+    pixel: usize,
+    size: usize,
+    gathered: &mut [f32],
+) {
+    let blocks = channels.div_ceil(L::LANES);
+    let tap_numbers = blocks * size * L::LANES;
+    for place in 0..size {
+        let (row, column) = ((pixel + place) / columns, (pixel + place) % columns);
+        let mut tap = 0;
+        for kernel_row in 0..window.kernel[0] {
+            // Above and left of the map these wrap to numbers that are not below its sides.
+            let y = (row * window.stride[0] + kernel_row * window.dilation[0]).wrapping_sub(window.padding.top);
+            for kernel_column in 0..window.kernel[1] {
+                let x_of = column * window.stride[1] + kernel_column * window.dilation[1];
+                let x_of = x_of.wrapping_sub(window.padding.left);
+                let inside = y < height && x_of < width;
+                for block in 0..blocks {
+                    let to = tap * tap_numbers + (block * size + place) * L::LANES;
+                    let to = &mut gathered[to..][..L::LANES];
+                    if inside {
+                        to.copy_from_slice(&x[((block * height + y) * width + x_of) * L::LANES..][..L::LANES]);
+                    } else {
+                        to.fill(0.0);
+                    }
+                }
+                tap += 1;
+            }
+        }
+    }
+}

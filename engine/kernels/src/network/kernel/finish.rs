@@ -1,0 +1,93 @@
+//! What happens to a sum before it is stored.
+
+use crate::network::graph::Activation;
+use crate::network::lanes::Lanes;
+use crate::network::memory::Memory;
+
+/// An activation that kernels apply on the way out.
+#[derive(Debug, Clone)]
+pub(in crate::network) enum Bend {
+    /// As it is.
+    None,
+    /// Not below the one nor above the other.
+    Bounds(f32, f32),
+    /// A slope for each channel, in blocks.
+    Slopes(Memory),
+}
+
+/// [`Bend`] for the loops.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum BendAt<'a> {
+    None,
+    Bounds(f32, f32),
+    Slopes(&'a [f32]),
+}
+
+impl Bend {
+    /// For so many channels; none for those that take a pass of their own.
+    pub(in crate::network) fn new(activation: &Activation, channels: usize, lanes: usize) -> Option<Self> {
+        match activation {
+            Activation::Relu => Some(Self::Bounds(0.0, f32::INFINITY)),
+            Activation::Clip { low, high } => Some(Self::Bounds(*low, *high)),
+            Activation::PRelu(slopes) => Some(Self::Slopes(per_channel(slopes, channels, lanes))),
+            Activation::Sigmoid => None,
+        }
+    }
+
+    /// The part for `count` channels from `first` on, whole blocks.
+    pub(in crate::network) fn part(&self, first: usize, count: usize) -> Self {
+        match self {
+            Self::None => Self::None,
+            Self::Bounds(low, high) => Self::Bounds(*low, *high),
+            Self::Slopes(slopes) => Self::Slopes(Memory::from_slice(&slopes.numbers()[first..][..count])),
+        }
+    }
+
+    pub(super) fn at(&self) -> BendAt<'_> {
+        match self {
+            Self::None => BendAt::None,
+            Self::Bounds(low, high) => BendAt::Bounds(*low, *high),
+            Self::Slopes(slopes) => BendAt::Slopes(slopes.numbers()),
+        }
+    }
+
+    /// Whether it can be applied to so many blocks.
+    pub(super) fn fits(&self, blocks: usize, lanes: usize) -> bool {
+        match self {
+            Self::None | Self::Bounds(..) => true,
+            Self::Slopes(slopes) => slopes.len() >= blocks * lanes,
+        }
+    }
+}
+
+impl BendAt<'_> {
+    /// # Safety
+    /// The CPU has the instructions, and the bend [fits](Bend::fits) this block.
+    #[inline(always)]
+    pub(super) unsafe fn apply<L: Lanes>(self, block: usize, x: L::Register) -> L::Register {
+        // SAFETY: the slopes of the block are there, by the caller's word.
+        unsafe {
+            match self {
+                BendAt::None => x,
+                BendAt::Bounds(low, high) => L::min(L::max(x, L::splat(low)), L::splat(high)),
+                BendAt::Slopes(slopes) => {
+                    let zero = L::splat(0.0);
+                    let slope = L::load(slopes.as_ptr().add(block * L::LANES));
+                    L::multiply_add(L::min(x, zero), slope, L::max(x, zero))
+                }
+            }
+        }
+    }
+}
+
+/// One number for each channel, in blocks; `numbers` are those, one for all, or none for zeros.
+pub(in crate::network) fn per_channel(numbers: &[f32], channels: usize, lanes: usize) -> Memory {
+    let mut memory = Memory::zeros(channels.next_multiple_of(lanes));
+    let places = &mut memory.numbers_mut()[..channels];
+    match numbers {
+        [] => {}
+        [all] => places.fill(*all),
+        _ => places.copy_from_slice(numbers),
+    }
+    memory
+}

@@ -1,0 +1,90 @@
+//! Numbers that only move: between an image or an output and maps in blocks, and within maps.
+
+use super::blocked_numbers;
+use crate::network::graph::Padding;
+use crate::network::shape::Shape;
+
+/// Brings `[channels, height, width]` into blocks; zeros in the lanes after the last channel.
+pub(in crate::network) fn block(lanes: usize, [channels, height, width]: Shape, x: &[f32], y: &mut [f32]) {
+    let pixels = height * width;
+    let y = &mut y[..blocked_numbers(lanes, [channels, height, width])];
+    for (block, y) in y.chunks_exact_mut(pixels * lanes).enumerate() {
+        let planes = (channels - block * lanes).min(lanes);
+        for (pixel, y) in y.chunks_exact_mut(lanes).enumerate() {
+            for (lane, y) in y.iter_mut().enumerate() {
+                *y = if lane < planes { x[(block * lanes + lane) * pixels + pixel] } else { 0.0 };
+            }
+        }
+    }
+}
+
+/// Brings a map in blocks to `[channels, height, width]`.
+pub(in crate::network) fn unblock(lanes: usize, [channels, height, width]: Shape, x: &[f32], y: &mut [f32]) {
+    let pixels = height * width;
+    let y = &mut y[..channels * pixels];
+    for (block, (x, y)) in x.chunks_exact(pixels * lanes).zip(y.chunks_mut(pixels * lanes)).enumerate() {
+        debug_assert!(block * lanes < channels);
+        // A few pixels at a time, so that what is read for one lane is still there for the next.
+        for (first, x) in x.chunks(64 * lanes).enumerate() {
+            for (lane, plane) in y.chunks_exact_mut(pixels).enumerate() {
+                let plane = &mut plane[first * 64..];
+                for (y, x) in plane.iter_mut().zip(x.iter().skip(lane).step_by(lanes)) {
+                    *y = *x;
+                }
+            }
+        }
+    }
+}
+
+/// Continues a map by zeros to `[channels, …]` with `padding` around.
+pub(in crate::network) fn pad(lanes: usize, shape: Shape, x: &[f32], padding: Padding, output: Shape, y: &mut [f32]) {
+    let [channels, height, width] = shape;
+    let y = &mut y[..blocked_numbers(lanes, output)];
+    y.fill(0.0);
+    let [_, rows, columns] = output;
+    for block in 0..channels.div_ceil(lanes) {
+        let used = (channels - block * lanes).min(lanes);
+        for row in 0..height {
+            let x = &x[(block * height + row) * width * lanes..][..width * lanes];
+            let place = ((block * rows + row + padding.top) * columns + padding.left) * lanes;
+            let y = &mut y[place..][..width * lanes];
+            for (x, y) in x.chunks_exact(lanes).zip(y.chunks_exact_mut(lanes)) {
+                y[..used].copy_from_slice(&x[..used]);
+            }
+        }
+    }
+}
+
+/// Makes `factors` rows and columns of each number.
+pub(in crate::network) fn upsample(lanes: usize, shape: Shape, x: &[f32], factors: [usize; 2], y: &mut [f32]) {
+    let [channels, height, width] = shape;
+    let columns = width * factors[1];
+    let rows = channels.div_ceil(lanes) * height;
+    for row in 0..rows {
+        let x = &x[row * width * lanes..][..width * lanes];
+        let first = row * factors[0] * columns * lanes;
+        let y = &mut y[first..][..factors[0] * columns * lanes];
+        let (y, copies) = y.split_at_mut(columns * lanes);
+        for (x, y) in x.chunks_exact(lanes).zip(y.chunks_exact_mut(factors[1] * lanes)) {
+            y.chunks_exact_mut(lanes).for_each(|y| y.copy_from_slice(x));
+        }
+        copies.chunks_exact_mut(columns * lanes).for_each(|copy| copy.copy_from_slice(y));
+    }
+}
+
+/// Copies the channels of a map of `pixels` to those of another from channel `first` on.
+pub(in crate::network) fn join(lanes: usize, channels: usize, pixels: usize, x: &[f32], first: usize, y: &mut [f32]) {
+    if first.is_multiple_of(lanes) {
+        let numbers = channels.next_multiple_of(lanes) * pixels;
+        y[first * pixels..][..numbers].copy_from_slice(&x[..numbers]);
+        return;
+    }
+    for channel in 0..channels {
+        let to = first + channel;
+        let x = &x[channel / lanes * pixels * lanes..][..pixels * lanes];
+        let y = &mut y[to / lanes * pixels * lanes..][..pixels * lanes];
+        for (x, y) in x.chunks_exact(lanes).zip(y.chunks_exact_mut(lanes)) {
+            y[to % lanes] = x[channel % lanes];
+        }
+    }
+}

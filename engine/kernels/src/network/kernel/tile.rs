@@ -1,0 +1,242 @@
+//! The innermost loops of convolutions: sums for a few pixels and blocks of channels, all in registers.
+
+// Sums are counted by constants, so that each is in a register of its own.
+#![allow(clippy::needless_range_loop)]
+
+use super::finish::BendAt;
+use crate::network::lanes::Lanes;
+
+/// What a tile sums: for each row and column of the window, blocks of inputs, in each its channels one after the other.
+#[derive(Clone, Copy)]
+pub(super) struct Sum {
+    /// The first pixel's first number. A pixel's channels of a block are together, and so are the pixels of a tile.
+    pub(super) x: *const f32,
+    /// Rows and columns of the window.
+    pub(super) window: [usize; 2],
+    /// From a row and a column of the window to the next.
+    pub(super) window_steps: [usize; 2],
+    /// Blocks of inputs.
+    pub(super) blocks: usize,
+    /// From a block to the next.
+    pub(super) block_step: usize,
+    /// Channels in the last block.
+    pub(super) last: usize,
+    /// For each channel in the order of the sum, the weights of a block of outputs.
+    pub(super) weights: *const f32,
+    /// From the weights of a block of outputs to those of the next.
+    pub(super) weights_step: usize,
+}
+
+/// Where sums begin and end up.
+#[derive(Clone, Copy)]
+pub(super) struct Finish<'a> {
+    /// For each output of the tile.
+    pub(super) bias: *const f32,
+    /// What is added, for the tile's first pixel and block.
+    pub(super) residual: *const f32,
+    /// From a block to the next.
+    pub(super) residual_step: usize,
+    /// Blocks of the tile that have something added. 0: `residual` is not read.
+    pub(super) residual_blocks: usize,
+    pub(super) bend: BendAt<'a>,
+    /// Index of the tile's first block.
+    pub(super) block: usize,
+    pub(super) y: *mut f32,
+    /// From a block to the next.
+    pub(super) y_step: usize,
+}
+
+/// Blocks of outputs for a tile of so many pixels, when there are so many left.
+#[inline(always)]
+pub(super) fn blocks_at_once<L: Lanes>(pixels: usize, left: usize) -> usize {
+    for blocks in [8, 4, 2] {
+        if blocks <= left && fits::<L>(pixels, blocks) {
+            return blocks;
+        }
+    }
+    1
+}
+
+/// Whether the sums of a tile fit into the registers, beside the weights of a channel and one input.
+const fn fits<L: Lanes>(pixels: usize, blocks: usize) -> bool {
+    pixels * blocks + blocks < L::REGISTERS
+}
+
+/// Calls `$function` with the constants `P` and `B` for so many pixels and blocks.
+macro_rules! with_tile {
+    ($lanes:ty, $pixels:expr, $blocks:expr, $function:ident $arguments:tt) => {
+        match $blocks {
+            8 => with_tile!(@ $lanes, $pixels, 8, $function $arguments, 1 2 3),
+            4 => with_tile!(@ $lanes, $pixels, 4, $function $arguments, 1 2 3 4 5 6),
+            2 => with_tile!(@ $lanes, $pixels, 2, $function $arguments, 1 2 3 4 5 6 7 8 9 10 11 12 13 14),
+            _ => with_tile!(@ $lanes, $pixels, 1, $function $arguments, 1 2 3 4 5 6 7 8 9 10 11 12 13 14),
+        }
+    };
+    (@ $lanes:ty, $pixels:expr, $blocks:literal, $function:ident $arguments:tt, $($count:literal)*) => {
+        match $pixels {
+            $($count if const { $crate::network::kernel::tile::is_used::<$lanes>($count, $blocks) } =>
+                with_tile!(% $lanes, $count, $blocks, $function $arguments),)*
+            _ => unreachable!("a tile of {} pixels and {} blocks", $pixels, $blocks),
+        }
+    };
+    (% $lanes:ty, $count:literal, $blocks:literal, $function:ident ($($argument:expr),*)) => {
+        $function::<$lanes, $count, $blocks>($($argument),*)
+    };
+}
+pub(super) use with_tile;
+
+/// Whether [`blocks_at_once`] leads to such a tile. The others are not compiled.
+pub(super) const fn is_used<L: Lanes>(pixels: usize, blocks: usize) -> bool {
+    pixels <= L::PIXELS && (blocks == 1 || fits::<L>(pixels, blocks))
+}
+
+/// # Safety
+/// The CPU has the instructions; all that `sum` and `finish` lead to, for `P` pixels and `B` blocks, can be read and
+/// written.
+#[inline(always)]
+pub(super) unsafe fn sum<L: Lanes, const P: usize, const B: usize>(sum: &Sum, finish: &Finish<'_>) {
+    // SAFETY: the caller's word.
+    unsafe {
+        let mut sums = begin::<L, P, B>(finish);
+        let mut weights = sum.weights;
+        for row in 0..sum.window[0] {
+            for column in 0..sum.window[1] {
+                let x = sum.x.add(row * sum.window_steps[0] + column * sum.window_steps[1]);
+                for block in 0..sum.blocks {
+                    let x = x.add(block * sum.block_step);
+                    let channels = if block + 1 == sum.blocks { sum.last } else { L::LANES };
+                    for channel in 0..channels {
+                        step::<L, P, B>(&mut sums, x.add(channel), L::LANES, weights, sum.weights_step);
+                        weights = weights.add(L::LANES);
+                    }
+                }
+            }
+        }
+        end::<L, P, B>(sums, finish);
+    }
+}
+
+/// The bias in all sums.
+///
+/// # Safety
+/// As for [`sum`].
+#[inline(always)]
+pub(super) unsafe fn begin<L: Lanes, const P: usize, const B: usize>(finish: &Finish<'_>) -> [[L::Register; B]; P] {
+    // SAFETY: the caller's word.
+    unsafe {
+        let mut sums = [[L::splat(0.0); B]; P];
+        for block in 0..B {
+            let bias = L::load(finish.bias.add(block * L::LANES));
+            for sums in &mut sums {
+                sums[block] = bias;
+            }
+        }
+        sums
+    }
+}
+
+/// Adds one input of each pixel, `pixel_step` numbers from the one to the next, times its weights.
+///
+/// # Safety
+/// As for [`sum`].
+#[inline(always)]
+pub(super) unsafe fn step<L: Lanes, const P: usize, const B: usize>(
+    sums: &mut [[L::Register; B]; P],
+    x: *const f32,
+    pixel_step: usize,
+    weights: *const f32,
+    weights_step: usize,
+) {
+    // SAFETY: the caller's word.
+    unsafe {
+        let mut block_weights = [L::splat(0.0); B];
+        for block in 0..B {
+            block_weights[block] = L::load(weights.add(block * weights_step));
+        }
+        for pixel in 0..P {
+            let x = L::splat(*x.add(pixel * pixel_step));
+            for block in 0..B {
+                sums[pixel][block] = L::multiply_add(x, block_weights[block], sums[pixel][block]);
+            }
+        }
+    }
+}
+
+/// Adds the residual, bends, and stores.
+///
+/// # Safety
+/// As for [`sum`].
+#[inline(always)]
+pub(super) unsafe fn end<L: Lanes, const P: usize, const B: usize>(
+    mut sums: [[L::Register; B]; P],
+    finish: &Finish<'_>,
+) {
+    // SAFETY: the caller's word.
+    unsafe {
+        for block in 0..B {
+            if block < finish.residual_blocks {
+                for pixel in 0..P {
+                    let residual = L::load(finish.residual.add(block * finish.residual_step + pixel * L::LANES));
+                    sums[pixel][block] = L::add(sums[pixel][block], residual);
+                }
+            }
+        }
+        match finish.bend {
+            BendAt::None => store::<L, P, B>(sums, finish, BendAt::None),
+            BendAt::Bounds(low, high) => store::<L, P, B>(sums, finish, BendAt::Bounds(low, high)),
+            BendAt::Slopes(slopes) => store::<L, P, B>(sums, finish, BendAt::Slopes(slopes)),
+        }
+    }
+}
+
+/// # Safety
+/// As for [`sum`].
+#[inline(always)]
+unsafe fn store<L: Lanes, const P: usize, const B: usize>(
+    sums: [[L::Register; B]; P],
+    finish: &Finish<'_>,
+    bend: BendAt<'_>,
+) {
+    // SAFETY: the caller's word.
+    unsafe {
+        for block in 0..B {
+            for pixel in 0..P {
+                let y = bend.apply::<L>(finish.block + block, sums[pixel][block]);
+                L::store(finish.y.add(block * finish.y_step + pixel * L::LANES), y);
+            }
+        }
+    }
+}
+
+/// Parts of rows of pixels in tiles of nearly one size, none larger than `most`.
+#[derive(Clone, Copy)]
+pub(super) struct Tiles {
+    /// Of all rows.
+    pub(super) count: usize,
+    /// Of a row.
+    of_row: usize,
+    row: usize,
+    size: usize,
+    larger: usize,
+}
+
+impl Tiles {
+    pub(super) fn new(rows: usize, columns: usize, most: usize) -> Self {
+        let of_row = columns.div_ceil(most);
+        let (size, larger) = (columns / of_row.max(1), columns % of_row.max(1));
+        Self { count: rows * of_row, of_row, row: columns, size, larger }
+    }
+
+    /// First pixel, counted over all rows, and size of a tile.
+    #[inline(always)]
+    pub(super) fn get(self, tile: usize) -> (usize, usize) {
+        let (row, tile) = (tile / self.of_row, tile % self.of_row);
+        (row * self.row + tile * self.size + tile.min(self.larger), self.size + usize::from(tile < self.larger))
+    }
+
+    /// Size of the largest.
+    #[inline(always)]
+    pub(super) fn largest(self) -> usize {
+        self.size + usize::from(self.larger > 0)
+    }
+}

@@ -1,0 +1,360 @@
+//! Layers with their kernels.
+
+use super::fuse::{Draft, Work, of};
+use super::graph::{Activation, Convolution, Padding};
+use super::kernel::dense::{Dense, Maps};
+use super::kernel::depthwise::Depthwise;
+use super::kernel::elementwise::Elementwise;
+use super::kernel::finish::{Bend, per_channel};
+use super::kernel::first::First;
+use super::kernel::pool::{Pool, Taken, mean};
+use super::kernel::{blocked_numbers, lanes, layout, softmax};
+use super::shape::{Shape, numbers};
+use crate::Instructions;
+
+/// A layer of a network.
+#[derive(Debug)]
+pub(super) struct Step {
+    pub(super) name: String,
+    pub(super) kernel: Kernel,
+    /// Values: the image, 0, or what a step gives, its index and 1.
+    pub(super) inputs: Vec<usize>,
+    pub(super) residual: Option<usize>,
+}
+
+#[derive(Debug)]
+pub(super) enum Kernel {
+    /// From rows to blocks.
+    Block,
+    Dense(Dense, Option<[usize; 2]>),
+    /// Groups side by side, each of whole blocks.
+    Grouped(Vec<Dense>),
+    First(First),
+    Depthwise(Depthwise),
+    Elementwise(Elementwise),
+    /// Channels after it, and the padding.
+    Pad(usize, Padding),
+    Pool(Pool),
+    Mean,
+    Upsample([usize; 2]),
+    Softmax,
+    Concat,
+}
+
+/// An image of more channels is brought into blocks first.
+const MOST_PLANAR_CHANNELS: usize = 4;
+
+/// Chooses kernels, and packs weights.
+pub(super) fn steps(
+    instructions: Instructions,
+    image_channels: usize,
+    drafts: Vec<Draft>,
+    outputs: &mut [usize],
+) -> Vec<Step> {
+    let mut builder = Builder { instructions, image_channels, image: None, steps: Vec::new(), channels: Vec::new() };
+    // The image itself as an output goes through blocks.
+    let mut value_of = vec![0];
+    for draft in drafts {
+        let value = builder.add(draft, &value_of);
+        value_of.push(value);
+    }
+    for output in outputs {
+        *output = if *output == 0 { builder.blocked_image() } else { value_of[*output] };
+    }
+    builder.steps
+}
+
+struct Builder {
+    instructions: Instructions,
+    image_channels: usize,
+    /// The image in blocks, when something reads it.
+    image: Option<usize>,
+    steps: Vec<Step>,
+    /// Of what each step gives.
+    channels: Vec<usize>,
+}
+
+impl Builder {
+    fn push(&mut self, step: Step, channels: usize) -> usize {
+        self.steps.push(step);
+        self.channels.push(channels);
+        self.steps.len()
+    }
+
+    fn blocked_image(&mut self) -> usize {
+        if let Some(image) = self.image {
+            return image;
+        }
+        let step = Step { name: "image".into(), kernel: Kernel::Block, inputs: vec![0], residual: None };
+        let image = self.push(step, self.image_channels);
+        self.image = Some(image);
+        image
+    }
+
+    /// A value in blocks.
+    fn blocked(&mut self, value: usize, value_of: &[usize]) -> usize {
+        if value == 0 { self.blocked_image() } else { value_of[value] }
+    }
+
+    fn add(&mut self, draft: Draft, value_of: &[usize]) -> usize {
+        let Draft { names, work, inputs, residual, activation, channels } = draft;
+        let name = names.join(" + ");
+        let lanes = lanes(self.instructions);
+        let residual = residual.map(|residual| {
+            let residual = self.blocked(residual, value_of);
+            let has = self.channels[residual - 1];
+            if has == channels || has.is_multiple_of(lanes) {
+                return residual;
+            }
+            // Lanes after the last channel hold anything; here they are added to channels.
+            let kernel = Kernel::Pad(channels - has, Padding::default());
+            self.push(Step { name: name.clone(), kernel, inputs: vec![residual], residual: None }, channels)
+        });
+        let bend = match &activation {
+            None => Some(Bend::None),
+            Some(activation) => Bend::new(activation, channels, lanes),
+        };
+        let sigmoid = activation == Some(Activation::Sigmoid);
+        let bend = bend.unwrap_or(Bend::None);
+        if let Work::Convolution(convolution, map) = &work
+            && inputs[0] == 0
+            && residual.is_none()
+            && convolution.groups == 1
+            && self.image_channels <= MOST_PLANAR_CHANNELS
+            && map.is_none()
+        {
+            let Convolution { outputs, window, weights, bias, .. } = convolution;
+            let first = First::new(self.instructions, [self.image_channels, *outputs], *window, weights, bias, bend);
+            return self.push(Step { name, kernel: Kernel::First(first), inputs, residual }, channels);
+        }
+        let inputs: Vec<usize> = inputs.into_iter().map(|input| self.blocked(input, value_of)).collect();
+        let given = self.channels[inputs[0] - 1];
+        let kernel = match work {
+            Work::Convolution(convolution, map) => self.convolution(convolution, map, given, bend),
+            Work::Elementwise(affine) => {
+                let affine = affine.map(|numbers| numbers.map(|numbers| per_channel(&numbers, channels, lanes)));
+                Kernel::Elementwise(Elementwise { channels, affine, bend, sigmoid })
+            }
+            Work::Pad(padding) => Kernel::Pad(channels - given, padding),
+            Work::MaxPool(window) => Kernel::Pool(Pool { window, taken: Taken::Greatest }),
+            Work::AveragePool(window, count_padding) => {
+                Kernel::Pool(Pool { window, taken: Taken::Mean { count_padding } })
+            }
+            Work::Mean => Kernel::Mean,
+            Work::Upsample(factors) => Kernel::Upsample(factors),
+            Work::Softmax => Kernel::Softmax,
+            Work::Concat => Kernel::Concat,
+        };
+        self.push(Step { name, kernel, inputs, residual }, channels)
+    }
+
+    fn convolution(&self, convolution: Convolution, map: Option<[usize; 2]>, inputs: usize, bend: Bend) -> Kernel {
+        let Convolution { outputs, groups, window, weights, bias } = convolution;
+        let (instructions, lanes) = (self.instructions, lanes(self.instructions));
+        let taps = window.kernel[0] * window.kernel[1];
+        let (group_inputs, group_outputs) = (inputs / groups, outputs / groups);
+        if groups == 1 && (inputs > 1 || outputs > 1 || map.is_some()) {
+            let dense = Dense::new(instructions, [inputs, outputs], window, &weights, &bias, bend);
+            return Kernel::Dense(dense, map);
+        }
+        if group_inputs == 1 && group_outputs == 1 && map.is_none() {
+            return Kernel::Depthwise(Depthwise::new(instructions, inputs, window, &weights, &bias, bend));
+        }
+        if group_inputs.is_multiple_of(lanes) && group_outputs.is_multiple_of(lanes) {
+            let dense = |group: usize| {
+                let weights = &weights[group * group_outputs * group_inputs * taps..];
+                let weights = &weights[..group_outputs * group_inputs * taps];
+                let bias: Vec<f32> = (0..group_outputs).map(|o| of(&bias, group * group_outputs + o)).collect();
+                let bend = bend.part(group * group_outputs, group_outputs);
+                Dense::new(instructions, [group_inputs, group_outputs], window, weights, &bias, bend)
+            };
+            return Kernel::Grouped((0..groups).map(dense).collect());
+        }
+        // Groups that are not of whole blocks: as one, with zeros between them.
+        let mut spread = vec![0.0; outputs * inputs * taps];
+        for (output, weights) in weights.chunks_exact(group_inputs * taps).enumerate() {
+            let place = (output * inputs + output / group_outputs * group_inputs) * taps;
+            spread[place..][..weights.len()].copy_from_slice(weights);
+        }
+        Kernel::Dense(Dense::new(instructions, [inputs, outputs], window, &spread, &bias, bend), map)
+    }
+}
+
+/// Shape of what a step gives, and the numbers of scratch it takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Sizes {
+    pub(super) shape: Shape,
+    pub(super) scratch: usize,
+}
+
+impl Step {
+    /// For inputs of these shapes. All sizes that `run` relies on are checked here.
+    pub(super) fn sizes(
+        &self,
+        instructions: Instructions,
+        inputs: &[Shape],
+        residual: Option<Shape>,
+    ) -> Result<Sizes, String> {
+        let lanes = lanes(instructions);
+        let [channels, height, width] = inputs[0];
+        let of_map = |channels: usize, [rows, columns]: [usize; 2], scratch: usize| {
+            // The lanes after the last channel take memory too.
+            numbers([channels.next_multiple_of(lanes), rows, columns])?;
+            if rows == 0 || columns == 0 {
+                return Err("nothing is left of the map".to_owned());
+            }
+            Ok(Sizes { shape: [channels, rows, columns], scratch })
+        };
+        let sizes = match &self.kernel {
+            Kernel::Block => of_map(channels, [height, width], 0),
+            Kernel::Dense(_, Some(map)) if *map != [height, width] => {
+                Err(format!("a map of {}×{} is read, but one of {height}×{width} given", map[0], map[1]))
+            }
+            Kernel::Dense(dense, _) => {
+                let size = dense.window.count([height, width])?;
+                dense.prepare(instructions, size);
+                of_map(dense.outputs, size, dense.scratch_numbers(instructions, size))
+            }
+            Kernel::Grouped(groups) => {
+                let size = groups[0].window.count([height, width])?;
+                groups.iter().for_each(|group| group.prepare(instructions, size));
+                let outputs = groups.iter().map(|group| group.outputs).sum();
+                of_map(outputs, size, groups[0].scratch_numbers(instructions, size))
+            }
+            Kernel::First(first) => {
+                let size = first.window.count([height, width])?;
+                let padding = first.window.padding;
+                numbers([channels, height + padding.top + padding.bottom, width + padding.left + padding.right])?;
+                of_map(first.outputs, size, first.scratch_numbers([height, width]))
+            }
+            Kernel::Depthwise(depthwise) => of_map(channels, depthwise.window.count([height, width])?, 0),
+            Kernel::Elementwise(_) => of_map(channels, [height, width], 0),
+            Kernel::Pad(more, Padding { top, left, bottom, right }) => {
+                of_map(channels + more, [height + top + bottom, width + left + right], 0)
+            }
+            Kernel::Pool(pool) => of_map(channels, pool.window.count([height, width])?, 0),
+            Kernel::Mean => of_map(channels, [1, 1], 0),
+            Kernel::Upsample([rows, columns]) => {
+                let size = height.checked_mul(*rows).zip(width.checked_mul(*columns));
+                let (rows, columns) = size.ok_or("the map becomes too large")?;
+                of_map(channels, [rows, columns], 0)
+            }
+            Kernel::Softmax => of_map(channels, [height, width], softmax::scratch_numbers(instructions, channels)),
+            Kernel::Concat => {
+                if let Some([_, rows, columns]) = inputs.iter().find(|input| input[1..] != [height, width]) {
+                    return Err(format!("maps of {height}×{width} and {rows}×{columns} are to be joined"));
+                }
+                of_map(inputs.iter().map(|input| input[0]).sum(), [height, width], 0)
+            }
+        }?;
+        match residual {
+            Some([_, rows, columns]) if [rows, columns] != sizes.shape[1..] => {
+                let [_, height, width] = sizes.shape;
+                Err(format!("maps of {height}×{width} and {rows}×{columns} are to be added"))
+            }
+            _ => Ok(sizes),
+        }
+    }
+
+    /// Runs it on one input; [`Kernel::Concat`] has [`join`](Self::join).
+    pub(super) fn run(
+        &self,
+        instructions: Instructions,
+        (x, shape): (&[f32], Shape),
+        residual: Option<(&[f32], Shape)>,
+        (y, output): (&mut [f32], Shape),
+        scratch: &mut [f32],
+    ) {
+        let lanes = lanes(instructions);
+        let pixels = shape[1] * shape[2];
+        let size = [output[1], output[2]];
+        let residual = residual.map(|(residual, shape)| (residual, shape[0].next_multiple_of(lanes)));
+        let maps = &mut Maps { x, shape, residual, y, size, scratch };
+        match &self.kernel {
+            Kernel::Block => layout::block(lanes, shape, x, maps.y),
+            Kernel::Dense(dense, _) => dense.run(instructions, maps),
+            Kernel::Grouped(groups) => {
+                for (index, group) in groups.iter().enumerate() {
+                    let (inputs, outputs) = (group.inputs, group.outputs);
+                    let first = index * outputs;
+                    let part = blocked_numbers(lanes, [outputs, size[0], size[1]]);
+                    let residual = maps
+                        .residual
+                        .filter(|(_, channels)| *channels > first)
+                        .map(|(residual, channels)| (&residual[index * part..], (channels - first).min(outputs)));
+                    let mut maps = Maps {
+                        x: &maps.x[index * inputs * pixels..],
+                        shape: [inputs, shape[1], shape[2]],
+                        residual,
+                        y: &mut maps.y[index * part..][..part],
+                        size,
+                        scratch: maps.scratch,
+                    };
+                    group.run(instructions, &mut maps);
+                }
+            }
+            Kernel::First(first) => first.run(instructions, maps),
+            Kernel::Depthwise(depthwise) => depthwise.run(instructions, maps),
+            Kernel::Elementwise(elementwise) => elementwise.run(instructions, maps),
+            Kernel::Pad(_, padding) => layout::pad(lanes, shape, x, *padding, output, maps.y),
+            Kernel::Pool(pool) => pool.run(instructions, maps),
+            Kernel::Mean => mean(instructions, shape[0], pixels, x, maps.y),
+            Kernel::Upsample(factors) => layout::upsample(lanes, shape, x, *factors, maps.y),
+            Kernel::Softmax => softmax::softmax(instructions, shape[0], pixels, x, maps.y, maps.scratch),
+            Kernel::Concat => layout::join(lanes, shape[0], pixels, x, 0, maps.y),
+        }
+    }
+
+    /// The kernel's name for an output of this shape, and what it is made for.
+    pub(super) fn kernel_name(&self, instructions: Instructions, [_, rows, columns]: Shape) -> String {
+        let size = [rows, columns];
+        let window = |name: &str, window: &super::graph::Window| {
+            let [rows, columns] = window.kernel;
+            let stride = if window.stride == [1; 2] { String::new() } else { format!(" /{}", window.stride[0]) };
+            format!("{name} {rows}×{columns}{stride}")
+        };
+        match &self.kernel {
+            Kernel::Block => "blocks".into(),
+            Kernel::Dense(_, Some(_)) => "fully connected".into(),
+            Kernel::Dense(dense, None) => window(dense.way_name(instructions, size), &dense.window),
+            Kernel::Grouped(groups) => {
+                format!("grouped {}", window(groups[0].way_name(instructions, size), &groups[0].window))
+            }
+            Kernel::First(first) => window("first", &first.window),
+            Kernel::Depthwise(depthwise) => window("depthwise", &depthwise.window),
+            Kernel::Elementwise(_) => "elementwise".into(),
+            Kernel::Pad(..) => "pad".into(),
+            Kernel::Pool(pool) => match pool.taken {
+                Taken::Greatest => window("max pool", &pool.window),
+                Taken::Mean { .. } => window("average pool", &pool.window),
+            },
+            Kernel::Mean => "global average pool".into(),
+            Kernel::Upsample(_) => "upsample".into(),
+            Kernel::Softmax => "softmax".into(),
+            Kernel::Concat => "concat".into(),
+        }
+    }
+
+    /// Multiplications of its definition, for an output of this shape.
+    pub(super) fn multiplications(&self, [channels, rows, columns]: Shape) -> u64 {
+        let of_output = match &self.kernel {
+            Kernel::Dense(Dense { inputs, window, .. }, _) | Kernel::First(First { inputs, window, .. }) => {
+                inputs * window.kernel[0] * window.kernel[1]
+            }
+            Kernel::Grouped(groups) => groups[0].inputs * groups[0].window.kernel.iter().product::<usize>(),
+            Kernel::Depthwise(depthwise) => depthwise.window.kernel.iter().product(),
+            _ => 0,
+        };
+        of_output as u64 * channels as u64 * rows as u64 * columns as u64
+    }
+
+    pub(super) fn weight_bytes(&self) -> usize {
+        match &self.kernel {
+            Kernel::Dense(dense, _) => dense.weight_bytes(),
+            Kernel::Grouped(groups) => groups.iter().map(Dense::weight_bytes).sum(),
+            Kernel::First(first) => first.weight_bytes(),
+            Kernel::Depthwise(depthwise) => depthwise.weight_bytes(),
+            _ => 0,
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! Memory for weights and maps: whole cache lines.
+
+/// Numbers in a cache line.
+const LINE: usize = 16;
+
+/// A cache line of f32.
+#[derive(Debug, Clone, Copy)]
+#[repr(C, align(64))]
+struct Line([f32; LINE]);
+
+/// Numbers that begin at a cache line and end with one.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Memory {
+    lines: Vec<Line>,
+}
+
+impl Memory {
+    /// Zeros, so many that whole lines are filled.
+    pub(super) fn zeros(numbers: usize) -> Self {
+        Self { lines: vec![Line([0.0; LINE]); numbers.div_ceil(LINE)] }
+    }
+
+    /// These, and zeros that fill the last line.
+    pub(super) fn from_slice(numbers: &[f32]) -> Self {
+        let mut memory = Self::zeros(numbers.len());
+        memory.numbers_mut()[..numbers.len()].copy_from_slice(numbers);
+        memory
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.lines.len() * LINE
+    }
+
+    pub(super) fn numbers(&self) -> &[f32] {
+        // SAFETY: a line is 16 numbers without padding, and a vector of lines has them one after the other.
+        unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), self.len()) }
+    }
+
+    pub(super) fn numbers_mut(&mut self) -> &mut [f32] {
+        let numbers = self.len();
+        // SAFETY: as in `numbers`; every pattern of bits is a number.
+        unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), numbers) }
+    }
+}

@@ -1,0 +1,236 @@
+//! Convolutional networks for one image: a [`Graph`] of operations is compiled into a [`Network`], which runs on images
+//! of any size.
+//!
+//! Compiling joins neighbouring nodes into layers and packs the weights of each for its kernel. A run finds the sizes
+//! of all maps first, and checks them, so that kernels can go through memory without looking. Maps are in blocks of
+//! as many channels as a register has lanes.
+
+mod check;
+mod error;
+mod fuse;
+mod graph;
+mod kernel;
+mod lanes;
+mod layer;
+mod memory;
+mod plan;
+#[cfg(test)]
+mod reference;
+mod shape;
+#[cfg(test)]
+mod tests;
+mod workspace;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+pub use error::{GraphError, RunError};
+pub use graph::{Activation, Convolution, Graph, Node, Operation, Padding, Value, Window};
+pub use workspace::{Output, Outputs, Workspace};
+
+use crate::Instructions;
+use kernel::{lanes, layout};
+use layer::{Kernel, Step};
+use plan::Plan;
+
+/// Numbers that products are taken of. Sums are f32 always.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// f32.
+    #[default]
+    F32,
+    /// bfloat16, rounded to the nearest: 8 bits of mantissa.
+    Bf16,
+}
+
+impl Precision {
+    /// `f32` or `bf16`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::Bf16 => "bf16",
+        }
+    }
+
+    /// Whether this CPU has products of this precision in these instructions.
+    pub fn is_available(self, instructions: Instructions) -> bool {
+        instructions.are_available() && self == Self::F32
+    }
+}
+
+/// A graph with its weights in the order in which kernels read them.
+#[derive(Debug)]
+pub struct Network {
+    /// Tells its plans in a workspace from those of other networks.
+    id: u64,
+    instructions: Instructions,
+    image_channels: usize,
+    steps: Vec<Step>,
+    outputs: Vec<usize>,
+}
+
+/// One layer of a network: a node, or several that run as one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Layer {
+    /// Names of the nodes, joined by ` + `.
+    pub name: String,
+    /// Which kernel runs it.
+    pub kernel: String,
+    /// `[channels, height, width]` of what it gives.
+    pub shape: [usize; 3],
+    /// Multiplications, each with an addition, that its definition takes; 0 where it has no weights.
+    pub multiplications: u64,
+    /// Time it took, after a [`profile`](Network::profile).
+    pub time: Option<Duration>,
+}
+
+impl Network {
+    /// Prepares a graph: neighbouring nodes become one layer where they can, and weights are packed.
+    ///
+    /// # Errors
+    /// When the graph contradicts itself, or this CPU cannot do what is asked for.
+    pub fn compile(graph: Graph, instructions: Instructions, precision: Precision) -> Result<Self, GraphError> {
+        if !instructions.are_available() {
+            return Err(GraphError::NoInstructions(instructions));
+        }
+        if !precision.is_available(instructions) {
+            return Err(GraphError::NoPrecision { precision, instructions });
+        }
+        let channels = check::channels(&graph)?;
+        let image_channels = graph.input_channels;
+        let (drafts, mut outputs) = fuse::fuse(graph, &channels);
+        let steps = layer::steps(instructions, image_channels, drafts, &mut outputs);
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        Ok(Self { id, instructions, image_channels, steps, outputs })
+    }
+
+    /// Runs an image, `[channels, height, width]` in row-major order.
+    ///
+    /// # Errors
+    /// When the slice has another length, or the network cannot run on images of this size.
+    pub fn run<'w>(
+        &self,
+        image: &[f32],
+        size: [usize; 2],
+        workspace: &'w mut Workspace,
+    ) -> Result<Outputs<'w>, RunError> {
+        self.run_and_tell(image, size, workspace, |_| {})
+    }
+
+    /// Calls `done` after each step.
+    fn run_and_tell<'w>(
+        &self,
+        image: &[f32],
+        [height, width]: [usize; 2],
+        workspace: &'w mut Workspace,
+        mut done: impl FnMut(usize),
+    ) -> Result<Outputs<'w>, RunError> {
+        let channels = self.image_channels;
+        if shape::numbers([channels, height, width]) != Ok(image.len()) {
+            return Err(RunError::WrongLength { channels, height, width, numbers: image.len() });
+        }
+        let (plan, memory) = workspace.prepare(self.id, [height, width], || self.plan([height, width]))?;
+        for (index, step) in self.steps.iter().enumerate() {
+            self.run_step(index, step, plan, image, memory);
+            done(index);
+        }
+        for (&value, (shape, place)) in self.outputs.iter().zip(&plan.outputs) {
+            let [x, y] = disjoint(memory, [plan.places[value - 1].clone(), place.clone()]);
+            layout::unblock(lanes(self.instructions), *shape, x, y);
+        }
+        Ok(Outputs::new(&plan.outputs, memory))
+    }
+
+    fn run_step(&self, index: usize, step: &Step, plan: &Plan, image: &[f32], memory: &mut [f32]) {
+        let (place, scratch) = (plan.places[index].clone(), plan.scratch[index].clone());
+        let shape = plan.shapes[index + 1];
+        if let Kernel::Concat = step.kernel {
+            let mut channel = 0;
+            for &input in &step.inputs {
+                let [x, y] = disjoint(memory, [plan.places[input - 1].clone(), place.clone()]);
+                let [channels, height, width] = plan.shapes[input];
+                layout::join(lanes(self.instructions), channels, height * width, x, channel, y);
+                channel += channels;
+            }
+            return;
+        }
+        let input = step.inputs[0];
+        let x_place = if input == 0 { 0..0 } else { plan.places[input - 1].clone() };
+        let residual = step.residual.filter(|&residual| residual != input);
+        let residual_place = residual.map_or(0..0, |residual| plan.places[residual - 1].clone());
+        let [x, residual, y, scratch] = disjoint(memory, [x_place, residual_place, place, scratch]);
+        let x: &[f32] = if input == 0 { image } else { x };
+        let residual: &[f32] = if step.residual == Some(input) { x } else { residual };
+        let residual = step.residual.map(|value| (residual, plan.shapes[value]));
+        step.run(self.instructions, (x, plan.shapes[input]), residual, (y, shape), scratch);
+    }
+
+    fn plan(&self, [height, width]: [usize; 2]) -> Result<Plan, RunError> {
+        let image = [self.image_channels, height, width];
+        Plan::new(self.instructions, &self.steps, &self.outputs, image).map_err(|(step, reason)| {
+            let layer = self.steps.get(step).map(|step| step.name.clone()).unwrap_or_default();
+            RunError::Size { height, width, layer, reason }
+        })
+    }
+
+    /// The layers, for images of one size.
+    ///
+    /// # Errors
+    /// When the network cannot run on images of this size.
+    pub fn explain(&self, size: [usize; 2]) -> Result<Vec<Layer>, RunError> {
+        let plan = self.plan(size)?;
+        let layer = |(step, &shape): (&Step, _)| Layer {
+            name: step.name.clone(),
+            kernel: step.kernel_name(self.instructions, shape),
+            shape,
+            multiplications: step.multiplications(shape),
+            time: None,
+        };
+        Ok(self.steps.iter().zip(&plan.shapes[1..]).map(layer).collect())
+    }
+
+    /// Runs an image as [`run`](Self::run) does, and takes the time of each layer.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn profile(&self, image: &[f32], size: [usize; 2], workspace: &mut Workspace) -> Result<Vec<Layer>, RunError> {
+        let mut layers = self.explain(size)?;
+        let mut begin = Instant::now();
+        self.run_and_tell(image, size, workspace, |step| {
+            let now = Instant::now();
+            layers[step].time = Some(now - begin);
+            begin = now;
+        })?;
+        Ok(layers)
+    }
+
+    /// Shapes of the outputs, for images of one size.
+    ///
+    /// # Errors
+    /// When the network cannot run on images of this size.
+    pub fn output_shapes(&self, size: [usize; 2]) -> Result<Vec<[usize; 3]>, RunError> {
+        Ok(self.plan(size)?.outputs.into_iter().map(|(shape, _)| shape).collect())
+    }
+
+    /// Bytes of memory that a run on images of one size takes for maps.
+    ///
+    /// # Errors
+    /// When the network cannot run on images of this size.
+    pub fn map_bytes(&self, size: [usize; 2]) -> Result<usize, RunError> {
+        Ok(self.plan(size)?.numbers * size_of::<f32>())
+    }
+
+    /// Bytes of the packed weights.
+    pub fn weight_bytes(&self) -> usize {
+        self.steps.iter().map(Step::weight_bytes).sum()
+    }
+}
+
+/// Stretches of memory that share nothing.
+///
+/// # Panics
+/// When they do.
+fn disjoint<const N: usize>(memory: &mut [f32], places: [std::ops::Range<usize>; N]) -> [&mut [f32]; N] {
+    memory.get_disjoint_mut(places).expect("a plan gives values that are needed at once places of their own")
+}

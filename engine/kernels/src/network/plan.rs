@@ -1,0 +1,113 @@
+//! Where the maps of a run are: for one size of the image, shapes and places of all values in one stretch of memory.
+
+use std::ops::Range;
+
+use super::kernel::{blocked_numbers, lanes};
+use super::layer::Step;
+use super::shape::{Shape, numbers};
+use crate::Instructions;
+
+/// Places are multiples of a cache line.
+const LINE: usize = 16;
+
+/// Shapes and places for one size of the image.
+#[derive(Debug)]
+pub(super) struct Plan {
+    /// Of what each step gives, and the image's before them.
+    pub(super) shapes: Vec<Shape>,
+    /// Of what each step gives.
+    pub(super) places: Vec<Range<usize>>,
+    /// Of each step.
+    pub(super) scratch: Vec<Range<usize>>,
+    /// Of the outputs in rows.
+    pub(super) outputs: Vec<(Shape, Range<usize>)>,
+    /// Numbers of all.
+    pub(super) numbers: usize,
+}
+
+impl Plan {
+    /// An error names the step and the reason.
+    pub(super) fn new(
+        instructions: Instructions,
+        steps: &[Step],
+        outputs: &[usize],
+        image: Shape,
+    ) -> Result<Self, (usize, String)> {
+        numbers(image).map_err(|reason| (0, reason))?;
+        if image.contains(&0) {
+            return Err((0, "the image is empty".into()));
+        }
+        let mut shapes = vec![image];
+        let mut scratch_numbers = Vec::with_capacity(steps.len());
+        for (index, step) in steps.iter().enumerate() {
+            let inputs: Vec<Shape> = step.inputs.iter().map(|&input| shapes[input]).collect();
+            let residual = step.residual.map(|residual| shapes[residual]);
+            let sizes = step.sizes(instructions, &inputs, residual).map_err(|reason| (index, reason))?;
+            shapes.push(sizes.shape);
+            scratch_numbers.push(sizes.scratch);
+        }
+        // The last step that reads each value; outputs are read after all.
+        let mut last_read = vec![0; shapes.len()];
+        for (index, step) in steps.iter().enumerate() {
+            last_read[index + 1] = index;
+            step.inputs.iter().chain(&step.residual).for_each(|&value| last_read[value] = index);
+        }
+        outputs.iter().for_each(|&value| last_read[value] = steps.len());
+
+        let mut space = Space::default();
+        let (mut places, mut scratch) = (Vec::with_capacity(steps.len()), Vec::with_capacity(steps.len()));
+        for index in 0..steps.len() {
+            space.free(index);
+            let numbers = blocked_numbers(lanes(instructions), shapes[index + 1]);
+            places.push(space.take(numbers, last_read[index + 1]));
+            scratch.push(space.take(scratch_numbers[index], index));
+        }
+        space.free(steps.len());
+        let outputs = outputs
+            .iter()
+            .map(|&value| (shapes[value], space.take(shapes[value].iter().product(), usize::MAX)))
+            .collect();
+        Ok(Self { shapes, places, scratch, outputs, numbers: space.end })
+    }
+}
+
+/// What is taken at the moment, in the order of its places.
+#[derive(Default)]
+struct Space {
+    taken: Vec<(Range<usize>, usize)>,
+    end: usize,
+}
+
+impl Space {
+    /// Gives back what was read last before this step.
+    fn free(&mut self, step: usize) {
+        self.taken.retain(|(_, last_read)| *last_read >= step);
+    }
+
+    /// The smallest gap that is large enough, until a step has run.
+    fn take(&mut self, numbers: usize, last_read: usize) -> Range<usize> {
+        if numbers == 0 {
+            return 0..0;
+        }
+        let size = numbers.next_multiple_of(LINE);
+        let mut begin = 0;
+        let mut best: Option<(usize, usize)> = None;
+        for (position, (range, _)) in self.taken.iter().enumerate() {
+            let gap = range.start - begin;
+            if gap >= size && best.is_none_or(|(best, _)| gap < self.gap(best)) {
+                best = Some((position, begin));
+            }
+            begin = range.end;
+        }
+        let (position, begin) = best.unwrap_or((self.taken.len(), begin));
+        self.taken.insert(position, (begin..begin + size, last_read));
+        self.end = self.end.max(begin + size);
+        begin..begin + numbers
+    }
+
+    /// Size of the gap before what is taken at a position.
+    fn gap(&self, position: usize) -> usize {
+        let begin = position.checked_sub(1).map_or(0, |before| self.taken[before].0.end);
+        self.taken[position].0.start - begin
+    }
+}

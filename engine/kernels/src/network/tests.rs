@@ -1,0 +1,245 @@
+//! Networks beside the plainest form of what they compute.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::reference::{self, Map};
+use super::*;
+
+/// Numbers between −1 and 1 that a seed gives.
+pub(super) fn numbers(seed: u64, count: usize) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    (0..count)
+        .map(|_| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state >> 40) as f32 / (1 << 23) as f32 - 1.0
+        })
+        .collect()
+}
+
+fn available() -> impl Iterator<Item = Instructions> {
+    Instructions::ALL.into_iter().filter(|instructions| instructions.are_available())
+}
+
+/// Greatest difference, relative to the greatest number.
+fn difference(a: &[f32], b: &[f32]) -> f32 {
+    assert_eq!(a.len(), b.len());
+    let greatest = b.iter().fold(1e-6_f32, |greatest, b| greatest.max(b.abs()));
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max) / greatest
+}
+
+fn compare(graph: &Graph, [height, width]: [usize; 2]) {
+    let shape = [graph.input_channels, height, width];
+    let image = Map { shape, values: numbers(7, shape.iter().product()) };
+    check::channels(graph).unwrap();
+    let expected = reference::run(graph, &image);
+    for instructions in available() {
+        let network = Network::compile(graph.clone(), instructions, Precision::F32).unwrap();
+        let mut workspace = Workspace::new();
+        let outputs = network.run(&image.values, [height, width], &mut workspace);
+        let (expected, outputs) = match (&expected, outputs) {
+            (Err(_), Err(RunError::Size { .. })) => continue,
+            (Ok(expected), Ok(outputs)) => (expected, outputs),
+            (expected, outputs) => panic!("{instructions:?}: {expected:?} but {outputs:?}"),
+        };
+        assert_eq!(outputs.len(), expected.len());
+        for (output, expected) in outputs.iter().zip(expected) {
+            assert_eq!(output.shape, expected.shape, "{instructions:?}");
+            let difference = difference(output.values, &expected.values);
+            assert!(difference <= 1e-4, "{instructions:?}: {difference} in {:?}", network.explain([height, width]));
+        }
+    }
+}
+
+fn window() -> impl Strategy<Value = Window> {
+    let pair = |range: std::ops::RangeInclusive<usize>| [range.clone(), range];
+    (pair(1..=5), pair(1..=3), pair(1..=2), [0..3_usize, 0..3, 0..3, 0..3]).prop_map(
+        |(kernel, stride, dilation, [top, left, bottom, right])| Window {
+            kernel,
+            stride,
+            dilation,
+            padding: Padding { top, left, bottom, right },
+            ceil: false,
+        },
+    )
+}
+
+fn activation(channels: usize) -> impl Strategy<Value = Option<Activation>> {
+    prop_oneof![
+        Just(None),
+        Just(Some(Activation::Relu)),
+        Just(Some(Activation::Clip { low: -0.2, high: 0.3 })),
+        Just(Some(Activation::PRelu(vec![0.1]))),
+        Just(Some(Activation::PRelu(numbers(3, channels)))),
+        Just(Some(Activation::Sigmoid)),
+    ]
+}
+
+fn node(name: &str, operation: Operation, inputs: &[Value]) -> Node {
+    Node { name: name.into(), operation, inputs: inputs.to_vec() }
+}
+
+/// A convolution and what may be fused with it, on an input that a plain convolution made.
+fn convolution_graph(
+    [inputs, outputs, groups]: [usize; 3],
+    window: Window,
+    activation: Option<Activation>,
+    residual_channels: Option<usize>,
+) -> Graph {
+    let (inputs, outputs) = (inputs * groups, outputs * groups);
+    let taps = window.kernel[0] * window.kernel[1];
+    let convolution = |outputs: usize, seed| {
+        Operation::Convolution(Convolution {
+            outputs,
+            groups,
+            window,
+            weights: numbers(seed, outputs * inputs / groups * taps),
+            bias: numbers(seed + 1, outputs),
+        })
+    };
+    let mut nodes = vec![node("scale", Operation::Affine { scale: vec![0.5], offset: vec![0.1] }, &[Value::Input])];
+    nodes.push(node("a", Operation::Activation(Activation::PRelu(vec![0.5])), &[Value::Node(0)]));
+    if let Some(channels) = residual_channels {
+        let channels = channels.min(outputs / groups) * groups;
+        nodes.push(node("r", convolution(channels, 5), &[Value::Node(1)]));
+    }
+    nodes.push(node("c", convolution(outputs, 9), &[Value::Node(1)]));
+    if residual_channels.is_some() {
+        nodes.push(node("s", Operation::Add, &[Value::Node(2), Value::Node(3)]));
+    }
+    if let Some(activation) = activation {
+        let last = Value::Node(nodes.len() - 1);
+        nodes.push(node("f", Operation::Activation(activation), &[last]));
+    }
+    Graph { input_channels: inputs, outputs: vec![Value::Node(nodes.len() - 1)], nodes }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn convolutions(
+        channels in (1..40_usize, 1..70_usize).prop_map(|(inputs, outputs)| [inputs, outputs, 1]),
+        window in window(),
+        activation in activation(1),
+        residual in proptest::option::of(1..70_usize),
+        size in [1..20_usize, 1..20],
+    ) {
+        compare(&convolution_graph(channels, window, activation, residual), size);
+    }
+
+    /// Large enough that it pays to do them by squares.
+    #[test]
+    fn square_convolutions(
+        channels in (8..40_usize, 8..70_usize, 1..3_usize).prop_map(|(inputs, outputs, groups)| [inputs, outputs, groups]),
+        padding in [0..3_usize, 0..3, 0..3, 0..3],
+        activation in activation(1),
+        residual in proptest::option::of(1..70_usize),
+        size in [8..30_usize, 8..30],
+    ) {
+        let [top, left, bottom, right] = padding;
+        let window = Window { padding: Padding { top, left, bottom, right }, ..Window::square(3, 1, 0) };
+        compare(&convolution_graph(channels, window, activation, residual), size);
+    }
+
+    #[test]
+    fn grouped_convolutions(
+        channels in prop_oneof![
+            [1..5_usize, 1..5, 1..9],
+            (1..70_usize).prop_map(|groups| [1, 1, groups]),
+            (1..4_usize).prop_map(|groups| [16, 32, groups]),
+        ],
+        window in window(),
+        activation in activation(1),
+        residual in proptest::option::of(1..70_usize),
+        size in [1..24_usize, 1..24],
+    ) {
+        compare(&convolution_graph(channels, window, activation, residual), size);
+    }
+
+    #[test]
+    fn convolutions_over_the_image(
+        input_channels in 1..7_usize,
+        outputs in 1..40_usize,
+        window in window(),
+        size in [1..40_usize, 1..40],
+    ) {
+        let taps = window.kernel[0] * window.kernel[1];
+        let weights = numbers(4, outputs * input_channels * taps);
+        let bias = numbers(5, outputs);
+        let convolution = Operation::Convolution(Convolution { outputs, groups: 1, window, weights, bias });
+        let slopes = Operation::Activation(Activation::PRelu(numbers(6, outputs)));
+        let nodes = vec![
+            node("scale", Operation::Affine { scale: numbers(7, input_channels), offset: numbers(8, 1) }, &[Value::Input]),
+            node("c", convolution, &[Value::Node(0)]),
+            node("p", slopes, &[Value::Node(1)]),
+        ];
+        compare(&Graph { input_channels, nodes, outputs: vec![Value::Node(2)] }, size);
+    }
+
+    #[test]
+    fn pools(
+        input_channels in 1..40_usize,
+        window in window(),
+        ceil in any::<bool>(),
+        count_padding in any::<bool>(),
+        size in [1..20_usize, 1..20],
+    ) {
+        // A window that lies in the padding alone has no greatest number.
+        prop_assume!(window.padding.top < window.kernel[0] && window.padding.left < window.kernel[1]);
+        let window = Window {
+            ceil,
+            dilation: [1; 2],
+            padding: Padding {
+                bottom: window.padding.bottom.min(window.kernel[0] - 1),
+                right: window.padding.right.min(window.kernel[1] - 1),
+                ..window.padding
+            },
+            ..window
+        };
+        let nodes = vec![
+            node("m", Operation::MaxPool(window), &[Value::Input]),
+            node("a", Operation::AveragePool { window, count_padding }, &[Value::Input]),
+            node("s", Operation::Concat, &[Value::Node(0), Value::Node(1), Value::Node(0)]),
+            node("g", Operation::GlobalAveragePool, &[Value::Node(2)]),
+        ];
+        compare(&Graph { input_channels, nodes, outputs: vec![Value::Node(2), Value::Node(3), Value::Node(0)] }, size);
+    }
+
+    #[test]
+    fn maps_that_move(
+        input_channels in 1..40_usize,
+        more in 0..20_usize,
+        padding in [0..3_usize, 0..3, 0..3, 0..3],
+        factors in [1..4_usize, 1..4],
+        size in [1..20_usize, 1..20],
+        scales in vec(-1.0..1.0_f32, 60),
+    ) {
+        let [top, left, bottom, right] = padding;
+        let padding = Padding { top, left, bottom, right };
+        let scale = scales[..input_channels + more].to_vec();
+        let nodes = vec![
+            node("p", Operation::Pad { channels: more, padding }, &[Value::Input]),
+            node("u", Operation::UpsampleNearest { factors }, &[Value::Node(0)]),
+            node("a", Operation::Affine { scale, offset: vec![0.25] }, &[Value::Node(1)]),
+            node("s", Operation::Softmax, &[Value::Node(2)]),
+            node("c", Operation::Concat, &[Value::Node(3), Value::Node(1)]),
+        ];
+        let outputs = vec![Value::Node(4), Value::Node(2), Value::Input];
+        compare(&Graph { input_channels, nodes, outputs }, size);
+    }
+
+    #[test]
+    fn fully_connected(channels in 1..70_usize, outputs in 1..200_usize, size in [1..5_usize, 1..5], off in 0..2_usize) {
+        let input = [channels, size[0] + off, size[1]];
+        let weights = numbers(1, outputs * input.iter().product::<usize>());
+        let operation = Operation::FullyConnected { input, weights, bias: numbers(2, outputs) };
+        let nodes = vec![
+            node("f", operation, &[Value::Input]),
+            node("p", Operation::Activation(Activation::PRelu(numbers(6, outputs))), &[Value::Node(0)]),
+        ];
+        compare(&Graph { input_channels: channels, nodes, outputs: vec![Value::Node(1)] }, size);
+    }
+}
