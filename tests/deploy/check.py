@@ -1,7 +1,7 @@
 """Checks what is in deploy/: the rendered manifests against the schemas of Kubernetes and our own rules, commands,
 flags and variables against the programs. Then spoils one thing after another, to see that each is found.
 
-check.py --kustomize FILE --recognizer FILE [--pipeline FILE]
+check.py --kustomize FILE --compose FILE --recognizer FILE --pipeline FILE
 """
 
 import argparse
@@ -19,19 +19,16 @@ import schema
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--kustomize", required=True)
-    parser.add_argument("--recognizer", required=True)
-    parser.add_argument("--pipeline")
+    for option in ("kustomize", "compose", "recognizer", "pipeline"):
+        parser.add_argument(f"--{option}", required=True)
     asked = parser.parse_args()
-    known = programs.find(asked.recognizer, asked.pipeline)
-    if len(known) < 2:
-        print(f"skipped: flags and variables of pipeline, for there is no {asked.pipeline}")
+    known = programs.find({"facerecog/recognizer": asked.recognizer, "facerecog/pipeline": asked.pipeline})
 
     problems = []
     for folder in manifests.overlays():
         documents = manifests.render(asked.kustomize, folder)
         problems += check(folder.name, documents, known)
-    problems += check_compose(known)
+    problems += check_compose(asked.compose, known)
     for problem in problems:
         print(f"wrong: {problem}")
     sys.exit(bool(problems))
@@ -58,13 +55,16 @@ def check(overlay, documents, known):
     return [f"{overlay}: {fault}" for fault in [*found, *unseen]]
 
 
-def check_compose(known):
-    def rules(project):
+def check_compose(loader, known):
+    def ours(project):
         return compose.faults(project, known)
 
+    def theirs(project):
+        return compose.form(project, loader)
+
     project = compose.load()
-    found = list(rules(project))
-    spoiled = [(mutation, rules) for mutation in mutations.of_compose(project)]
+    found = [*theirs(project), *ours(project)]
+    spoiled = [(mutation, ours, theirs) for mutation in mutations.of_compose(project)]
     unseen = list(unnoticed(spoiled, set(found)))
     print(f"compose.yaml: {len(project['services'])} services, {len(spoiled) - len(unseen)} spoiled ones refused")
     return [f"compose.yaml: {fault}" for fault in [*found, *unseen]]

@@ -1,9 +1,10 @@
 """The same for deploy/compose.yaml: its form, what each service must have, and what our programs know."""
 
 import re
+import subprocess
+import tempfile
 
 import yaml
-from compose_spec import PyCompose
 
 from manifests import ROOT, at
 from programs import of_image
@@ -20,18 +21,20 @@ def load():
 
 
 def faults(project, programs):
-    yield from of_form(project)
     for service, settings in project["services"].items():
         for fault in [*of_rights(service, settings), *of_limits(service, settings), *of_volumes(project, settings),
                       *of_program(settings, programs), *of_addresses(project, settings)]:
             yield f"service {service}: {fault}"
 
 
-def of_form(project):
-    try:
-        PyCompose.from_yaml(yaml.safe_dump(project)).validate()
-    except ValueError as error:
-        yield f"not a compose file: {error}"
+def form(project, loader):
+    """What the library says that `docker compose` reads such files with."""
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+        yaml.safe_dump(project, file)
+        file.flush()
+        loaded = subprocess.run([loader, "-no-path-resolution", file.name], capture_output=True, text=True)
+    if loaded.returncode != 0:
+        yield f"not a compose file: {(loaded.stderr or loaded.stdout).strip()}"
 
 
 def of_rights(service, settings):

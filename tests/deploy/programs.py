@@ -16,7 +16,7 @@ class Program:
     """A binary, asked for its help."""
 
     def __init__(self, path):
-        self.path = path
+        self.path = os.path.abspath(path)
 
     @functools.cache
     def help(self, commands):
@@ -74,12 +74,12 @@ class Program:
         return json.loads(asked.stdout) if asked.returncode == 0 else asked.stderr.strip()
 
 
-def find(recognizer, pipeline):
+def find(paths):
     """Our programs, by the names of their images."""
-    found = {"facerecog/recognizer": Program(recognizer)}
-    if pipeline and os.path.exists(pipeline):
-        found["facerecog/pipeline"] = Program(pipeline)
-    return found
+    missing = [path for path in paths.values() if not os.path.exists(path)]
+    for path in missing:
+        print(f"skipped: flags and variables of {path}, which is not there")
+    return {image: Program(path) for image, path in paths.items() if path not in missing}
 
 
 def of_image(programs, image):
