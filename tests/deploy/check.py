@@ -7,6 +7,7 @@ check.py --kustomize FILE --compose FILE --recognizer FILE --pipeline FILE
 import argparse
 import sys
 
+import availability
 import compose
 import connections
 import manifests
@@ -39,6 +40,7 @@ def check(overlay, documents, known):
         yield from policy.faults(documents)
         yield from references.faults(documents, overlay)
         yield from connections.faults(documents)
+        yield from availability.faults(documents)
 
     def theirs(spoiled):
         return schema.faults([after for before, after in zip(documents, spoiled) if before != after], ["1.31"])

@@ -96,11 +96,16 @@ def of_the_rest(documents):
             yield spoil("another selector", lambda d: put(d, ("spec", "selector", "matchLabels", "app"), "nobody"))
         if kind == "NetworkPolicy" and document["metadata"]["name"].startswith(("to-", "from-clients-")):
             yield spoil("gone", lambda d: d["spec"].update(ingress=[], egress=[]), anywhere=True)
+        if kind == "NetworkPolicy" and document["metadata"]["name"] == "deny-all":
+            yield spoil("lets everything in", lambda d: put(d, ("spec", "ingress"), [{}]), anywhere=True)
+        if "topologySpreadConstraints" in at(template(document), "spec", default={}):
+            yield spoil("not spread", lambda d: cut(template(d)["spec"], ("topologySpreadConstraints",)))
 
 
 def of_compose(project):
     for service, settings in project["services"].items():
-        for field in ("read_only", "cap_drop", "security_opt", "mem_limit", "cpus", "pids_limit", "user", "healthcheck"):
+        for field in ("read_only", "cap_drop", "security_opt", "mem_limit", "cpus", "pids_limit", "user",
+                      "healthcheck"):
             spoiled = copy.deepcopy(project)
             if spoiled["services"][service].pop(field, None) is not None:
                 if service != "nsqd-folder" or field not in ("user", "healthcheck"):

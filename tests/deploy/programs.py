@@ -35,7 +35,7 @@ class Program:
         return set(re.findall(r"^ +(?:-\w, )?(--[\w-]+)", told, re.M)) | set(re.findall(r"alias: (--[\w-]+)", told))
 
     def variables(self, commands):
-        return set(re.findall(r"\[env:\s+(\w+)=", self.help(commands)))
+        return set(re.findall(r"\[env:\s+(\w+)", self.help(commands)))
 
     def split(self, arguments):
         """The commands that arguments begin with, and the rest."""
