@@ -9,9 +9,9 @@ pub const CPU_VARIABLE: &str = "FACERECOG_CPU";
 pub enum Instructions {
     /// What every CPU has.
     Portable,
-    /// AVX2: registers of 32 bytes.
+    /// AVX2 and FMA: registers of 32 bytes.
     Avx2,
-    /// AVX-512 F, BW and VNNI: registers of 64 bytes, and products of bytes summed by fours.
+    /// AVX-512 F, BW, DQ, VL and VNNI: registers of 64 bytes, and products of bytes summed by fours.
     Avx512,
 }
 
@@ -33,11 +33,13 @@ impl Instructions {
         match self {
             Self::Portable => true,
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => is_x86_feature_detected!("avx2"),
+            Self::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => {
                 is_x86_feature_detected!("avx512f")
                     && is_x86_feature_detected!("avx512bw")
+                    && is_x86_feature_detected!("avx512dq")
+                    && is_x86_feature_detected!("avx512vl")
                     && is_x86_feature_detected!("avx512vnni")
             }
             #[cfg(not(target_arch = "x86_64"))]

@@ -2,12 +2,14 @@
 
 mod decision;
 mod error;
+mod fused;
 mod manifest;
 mod network;
 #[cfg(test)]
 mod onnxruntime_parity;
 mod pack;
 mod prelu;
+mod tract;
 
 pub use decision::{Decision, Logistic};
 pub use error::ModelError;

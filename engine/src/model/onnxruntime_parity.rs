@@ -1,8 +1,8 @@
-//! The built-in networks against ONNX Runtime, which reads the same files.
+//! Networks against ONNX Runtime, which reads the same files.
 
 use std::collections::HashMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
@@ -12,6 +12,8 @@ use crate::tensor::{ChannelOrder, planes};
 
 #[path = "../../tests/support/peers.rs"]
 mod peers;
+#[path = "../../tests/support/shared_folder.rs"]
+mod shared_folder;
 
 /// Photos of the repository; each is resized to the network's input, whatever that does to it.
 const PHOTOS: [&str; 4] =
@@ -51,11 +53,30 @@ fn embedding_network_is_that_of_onnx_runtime() {
     compare("dlib_resnet.onnx", 150, 150);
 }
 
-/// Runs noise and photos through both: every output of every input within 1e-4.
+#[test]
+fn networks_of_the_fast_pack_are_those_of_onnx_runtime() {
+    let Some(shared) = shared_folder::shared("networks_of_the_fast_pack_are_those_of_onnx_runtime") else { return };
+    let models = shared.join("models");
+    compare_file(&models.join("mobilefacenet.onnx"), 112, 112);
+    for (height, width) in [(64, 32), (320, 320), (224, 352)] {
+        compare_file(&models.join("yunet_n_dynamic.onnx"), height, width);
+    }
+}
+
 fn compare(file: &str, height: usize, width: usize) {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let model = root.join("models").join(file);
-    let network = Network::parse(file, &fs::read(&model).expect("the network's file")).expect("the network parses");
+    compare_file(&root().join("models").join(file), height, width);
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Runs noise and photos through both: every output of every input within 1e-4, of numbers above 1 within that part.
+fn compare_file(model: &Path, height: usize, width: usize) {
+    let root = root();
+    let file = model.file_name().and_then(|name| name.to_str()).expect("a name");
+    let network = Network::parse(file, &fs::read(model).expect("the network's file")).expect("the network parses");
+    assert!(network.is_fused(), "{file} is left to tract");
 
     let mut inputs: Vec<Vec<f32>> = (1..=4).map(|seed| noise(seed, 3 * height * width)).collect();
     for photo in PHOTOS {
@@ -71,7 +92,7 @@ fn compare(file: &str, height: usize, width: usize) {
         path
     });
     let shape = format!("1x3x{height}x{width}");
-    let printed = peers::output_of(peers::script("mtcnn_onnxruntime.py").arg(&model).arg(shape).args(files));
+    let printed = peers::output_of(peers::script("mtcnn_onnxruntime.py").arg(model).arg(shape).args(files));
     let answers: Vec<Answer> = serde_json::from_slice(&printed).expect("the script prints JSON");
     assert_eq!(answers.len(), inputs.len());
 
@@ -84,8 +105,9 @@ fn compare(file: &str, height: usize, width: usize) {
             assert_eq!(ours.shape, theirs.shape, "{file} {name}");
             assert_eq!(ours.values.len(), theirs.values.len(), "{file} {name}");
             for (a, b) in ours.values.iter().zip(&theirs.values) {
-                assert!((a - b).abs() <= 1e-4, "{file} at {height}×{width}, {name}: {a} instead of {b}");
-                worst = worst.max((a - b).abs());
+                let difference = (a - b).abs() / b.abs().max(1.0);
+                assert!(difference <= 1e-4, "{file} at {height}×{width}, {name}: {a} instead of {b}");
+                worst = worst.max(difference);
             }
         }
     }

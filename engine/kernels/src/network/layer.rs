@@ -1,5 +1,6 @@
 //! Layers with their kernels.
 
+use super::Precision;
 use super::fuse::{Draft, Work, of};
 use super::graph::{Activation, Convolution, Padding};
 use super::kernel::dense::{Dense, Maps};
@@ -44,14 +45,18 @@ pub(super) enum Kernel {
 /// An image of more channels is brought into blocks first.
 const MOST_PLANAR_CHANNELS: usize = 4;
 
+/// Fewer are summed in f32 always.
+const FEW_OUTPUTS: usize = 32;
+
 /// Chooses kernels, and packs weights.
 pub(super) fn steps(
-    instructions: Instructions,
+    (instructions, precision): (Instructions, Precision),
     image_channels: usize,
     drafts: Vec<Draft>,
     outputs: &mut [usize],
 ) -> Vec<Step> {
-    let mut builder = Builder { instructions, image_channels, image: None, steps: Vec::new(), channels: Vec::new() };
+    let mut builder =
+        Builder { instructions, precision, image_channels, image: None, steps: Vec::new(), channels: Vec::new() };
     // The image itself as an output goes through blocks.
     let mut value_of = vec![0];
     for draft in drafts {
@@ -66,6 +71,8 @@ pub(super) fn steps(
 
 struct Builder {
     instructions: Instructions,
+    /// Of the dense convolutions.
+    precision: Precision,
     image_channels: usize,
     /// The image in blocks, when something reads it.
     image: Option<usize>,
@@ -150,11 +157,15 @@ impl Builder {
 
     fn convolution(&self, convolution: Convolution, map: Option<[usize; 2]>, inputs: usize, bend: Bend) -> Kernel {
         let Convolution { outputs, groups, window, weights, bias } = convolution;
-        let (instructions, lanes) = (self.instructions, lanes(self.instructions));
+        let instructions = self.instructions;
+        let lanes = lanes(instructions);
+        // With few outputs, to make other numbers of the inputs takes longer than they save.
+        let precision = if outputs < FEW_OUTPUTS { Precision::F32 } else { self.precision };
+        let made_of = (instructions, precision);
         let taps = window.kernel[0] * window.kernel[1];
         let (group_inputs, group_outputs) = (inputs / groups, outputs / groups);
         if groups == 1 && (inputs > 1 || outputs > 1 || map.is_some()) {
-            let dense = Dense::new(instructions, [inputs, outputs], window, &weights, &bias, bend);
+            let dense = Dense::new(made_of, [inputs, outputs], window, &weights, &bias, bend);
             return Kernel::Dense(dense, map);
         }
         if group_inputs == 1 && group_outputs == 1 && map.is_none() {
@@ -166,7 +177,7 @@ impl Builder {
                 let weights = &weights[..group_outputs * group_inputs * taps];
                 let bias: Vec<f32> = (0..group_outputs).map(|o| of(&bias, group * group_outputs + o)).collect();
                 let bend = bend.part(group * group_outputs, group_outputs);
-                Dense::new(instructions, [group_inputs, group_outputs], window, weights, &bias, bend)
+                Dense::new(made_of, [group_inputs, group_outputs], window, weights, &bias, bend)
             };
             return Kernel::Grouped((0..groups).map(dense).collect());
         }
@@ -176,7 +187,7 @@ impl Builder {
             let place = (output * inputs + output / group_outputs * group_inputs) * taps;
             spread[place..][..weights.len()].copy_from_slice(weights);
         }
-        Kernel::Dense(Dense::new(instructions, [inputs, outputs], window, &spread, &bias, bend), map)
+        Kernel::Dense(Dense::new(made_of, [inputs, outputs], window, &spread, &bias, bend), map)
     }
 }
 
@@ -200,6 +211,7 @@ impl Step {
         let of_map = |channels: usize, [rows, columns]: [usize; 2], scratch: usize| {
             // The lanes after the last channel take memory too.
             numbers([channels.next_multiple_of(lanes), rows, columns])?;
+            numbers([scratch, 1, 1])?;
             if rows == 0 || columns == 0 {
                 return Err("nothing is left of the map".to_owned());
             }

@@ -9,6 +9,8 @@ mod check;
 mod error;
 mod fuse;
 mod graph;
+#[cfg(all(test, unix))]
+mod guarded;
 mod kernel;
 mod lanes;
 mod layer;
@@ -54,7 +56,14 @@ impl Precision {
 
     /// Whether this CPU has products of this precision in these instructions.
     pub fn is_available(self, instructions: Instructions) -> bool {
-        instructions.are_available() && self == Self::F32
+        instructions.are_available()
+            && match self {
+                Self::F32 => true,
+                #[cfg(target_arch = "x86_64")]
+                Self::Bf16 => instructions == Instructions::Avx512 && is_x86_feature_detected!("avx512bf16"),
+                #[cfg(not(target_arch = "x86_64"))]
+                Self::Bf16 => false,
+            }
     }
 }
 
@@ -99,7 +108,7 @@ impl Network {
         let channels = check::channels(&graph)?;
         let image_channels = graph.input_channels;
         let (drafts, mut outputs) = fuse::fuse(graph, &channels);
-        let steps = layer::steps(instructions, image_channels, drafts, &mut outputs);
+        let steps = layer::steps((instructions, precision), image_channels, drafts, &mut outputs);
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
         Ok(Self { id, instructions, image_channels, steps, outputs })

@@ -33,7 +33,10 @@ impl Window {
     }
 
     /// Windows in a column and in a row of a map of `[height, width]`.
-    pub(super) fn count(&self, [height, width]: [usize; 2]) -> Result<[usize; 2], String> {
+    ///
+    /// # Errors
+    /// When there is no room for one.
+    pub fn count(&self, [height, width]: [usize; 2]) -> Result<[usize; 2], String> {
         let padding = self.padding;
         let rows = self.count_along(0, height, (padding.top, padding.bottom))?;
         let columns = self.count_along(1, width, (padding.left, padding.right))?;

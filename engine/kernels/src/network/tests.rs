@@ -30,6 +30,47 @@ fn difference(a: &[f32], b: &[f32]) -> f32 {
     a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max) / greatest
 }
 
+/// Runs each step on memory of its own, as long as its numbers and full of what must not be used.
+#[cfg(unix)]
+fn run_guarded(network: &Network, image: &Map, outputs: &Outputs<'_>) {
+    use guarded::{Memory, Side};
+
+    let full = |count| {
+        let mut memory = Memory::zeros(count);
+        memory.numbers_mut().fill(f32::NAN);
+        memory
+    };
+    let lanes = lanes(network.instructions);
+    for side in [Side::Begin, Side::End] {
+        guarded::put_against(side);
+        let plan = network.plan([image.shape[1], image.shape[2]]).unwrap();
+        let mut values = vec![Memory::from_slice(&image.values)];
+        for (index, step) in network.steps.iter().enumerate() {
+            let mut y = full(plan.places[index].len());
+            let mut scratch = full(plan.scratch[index].len());
+            let value = |value: usize| (values[value].numbers(), plan.shapes[value]);
+            if let Kernel::Concat = step.kernel {
+                let mut channel = 0;
+                for &input in &step.inputs {
+                    let (x, [channels, height, width]) = value(input);
+                    layout::join(lanes, channels, height * width, x, channel, y.numbers_mut());
+                    channel += channels;
+                }
+            } else {
+                let y = (y.numbers_mut(), plan.shapes[index + 1]);
+                let residual = step.residual.map(value);
+                step.run(network.instructions, value(step.inputs[0]), residual, y, scratch.numbers_mut());
+            }
+            values.push(y);
+        }
+        for (&value, output) in network.outputs.iter().zip(outputs.iter()) {
+            let mut y = full(output.values.len());
+            layout::unblock(lanes, output.shape, values[value].numbers(), y.numbers_mut());
+            assert_eq!(y.numbers(), output.values, "{side:?}");
+        }
+    }
+}
+
 fn compare(graph: &Graph, [height, width]: [usize; 2]) {
     let shape = [graph.input_channels, height, width];
     let image = Map { shape, values: numbers(7, shape.iter().product()) };
@@ -45,10 +86,14 @@ fn compare(graph: &Graph, [height, width]: [usize; 2]) {
             (expected, outputs) => panic!("{instructions:?}: {expected:?} but {outputs:?}"),
         };
         assert_eq!(outputs.len(), expected.len());
+        #[cfg(unix)]
+        run_guarded(&network, &image, &outputs);
         for (output, expected) in outputs.iter().zip(expected) {
             assert_eq!(output.shape, expected.shape, "{instructions:?}");
             let difference = difference(output.values, &expected.values);
-            assert!(difference <= 1e-4, "{instructions:?}: {difference} in {:?}", network.explain([height, width]));
+            let layers = network.explain([height, width]).unwrap();
+            let bound = if layers.iter().any(|layer| layer.kernel.contains("winograd")) { 1e-3 } else { 1e-4 };
+            assert!(difference <= bound, "{instructions:?}: {difference} in {layers:?}");
         }
     }
 }
@@ -116,6 +161,55 @@ fn convolution_graph(
     Graph { input_channels: inputs, outputs: vec![Value::Node(nodes.len() - 1)], nodes }
 }
 
+/// The nearest number of 8 bits of mantissa, found by looking at both sides.
+fn rounded(number: f32) -> f32 {
+    let below = f32::from_bits(number.to_bits() & 0xffff_0000);
+    let above = f32::from_bits((number.to_bits() & 0xffff_0000) + 0x1_0000);
+    let (to_below, to_above) = ((number - below).abs(), (above - number).abs());
+    let is_even = |number: f32| number.to_bits() >> 16 & 1 == 0;
+    if to_below < to_above || to_below == to_above && is_even(below) { below } else { above }
+}
+
+/// A convolution of rounded numbers is that of the numbers in bfloat16.
+fn compare_bf16(channels: [usize; 3], window: Window, residual: Option<usize>, [height, width]: [usize; 2]) {
+    let Some(instructions) = available().find(|instructions| Precision::Bf16.is_available(*instructions)) else {
+        println!("skipped: no bfloat16 on this CPU");
+        return;
+    };
+    let mut graph = convolution_graph(channels, window, Some(Activation::Relu), residual);
+    // Without what precedes the convolutions, so that they read the image.
+    for node in &mut graph.nodes[2..] {
+        node.inputs.iter_mut().filter(|input| **input == Value::Node(1)).for_each(|input| *input = Value::Input);
+    }
+    let mut image = Map { shape: [graph.input_channels, height, width], values: Vec::new() };
+    image.values = numbers(11, image.shape.iter().product());
+    let outputs = {
+        let network = Network::compile(graph.clone(), instructions, Precision::Bf16).unwrap();
+        let mut workspace = Workspace::new();
+        let Ok(outputs) = network.run(&image.values, [height, width], &mut workspace) else { return };
+        #[cfg(unix)]
+        run_guarded(&network, &image, &outputs);
+        let kernels: Vec<_> = network.explain([height, width]).unwrap().into_iter().map(|layer| layer.kernel).collect();
+        // These keep all digits.
+        if kernels.iter().any(|kernel| kernel.contains("depthwise") || kernel.contains("winograd")) {
+            return;
+        }
+        if !kernels.iter().any(|kernel| kernel.contains("bf16")) {
+            return;
+        }
+        outputs.iter().next().unwrap().values.to_vec()
+    };
+    image.values.iter_mut().for_each(|number| *number = rounded(*number));
+    for node in &mut graph.nodes {
+        if let Operation::Convolution(convolution) = &mut node.operation {
+            convolution.weights.iter_mut().for_each(|number| *number = rounded(*number));
+        }
+    }
+    let expected = reference::run(&graph, &image).unwrap();
+    let difference = difference(&outputs, &expected[0].values);
+    assert!(difference <= 1e-5, "{difference}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
@@ -128,6 +222,17 @@ proptest! {
         size in [1..20_usize, 1..20],
     ) {
         compare(&convolution_graph(channels, window, activation, residual), size);
+    }
+
+    #[test]
+    fn bf16_convolutions(
+        channels in (5..70_usize, 32..70_usize).prop_map(|(inputs, outputs)| [inputs, outputs, 1]),
+        window in window(),
+        size in [1..20_usize, 1..20],
+    ) {
+        compare_bf16(channels, window, None, size);
+        compare_bf16(channels, window, Some(70), size);
+        compare_bf16(channels, Window::square(1, 1, 0), None, size);
     }
 
     /// Large enough that it pays to do them by squares.

@@ -23,8 +23,6 @@ const NMS_IOU_ACROSS_LEVELS: f32 = 0.7;
 /// Without them 2 of the 109 faces of the golden photos are missed, both on tight portraits.
 const MARGIN: usize = 4;
 
-/// Input sides are padded to multiples of this, so that photos of many sizes share plans.
-const SIDE_MULTIPLE: usize = 32;
 /// Most pixels of the largest pyramid level: 40-pixel faces on a 12-megapixel photo. A larger photo
 /// starts at a smaller scale, which bounds time and memory.
 const MAX_PIXELS: f32 = 1_250_000.0;
@@ -72,12 +70,9 @@ impl ProposalNetwork {
         let scaled = |side: u32| (side as f32 * scale + 1.0) as u32;
         let (width, height) = (scaled(photo.width()), scaled(photo.height()));
         let level = photo.resize_region(photo.bounds(), width, height);
-        let (width, height) = (width as usize, height as usize);
-        let (seen_width, seen_height) = (width + 2 * MARGIN, height + 2 * MARGIN);
-        let padded_width = seen_width.next_multiple_of(SIDE_MULTIPLE);
-        let padded_height = seen_height.next_multiple_of(SIDE_MULTIPLE);
-        let planes = padded_planes(&level, MARGIN, padded_width, padded_height, ChannelOrder::RGB);
-        let outputs = self.network.run(padded_height, padded_width, &planes)?;
+        let (width, height) = (width as usize + 2 * MARGIN, height as usize + 2 * MARGIN);
+        let planes = padded_planes(&level, MARGIN, width, height, ChannelOrder::RGB);
+        let outputs = self.network.run(height, width, &planes)?;
         let probability = &outputs[self.probability];
         let regression = &outputs[self.regression];
         let &[1, 2, rows, columns] = probability.shape.as_slice() else {
@@ -86,12 +81,10 @@ impl ProposalNetwork {
         if regression.shape != [1, 4, rows, columns] {
             return Err(self.network.wrong_shape(regression, "[1, 4, rows, columns]"));
         }
-        // Cells that look at the padding are not the photo's.
-        let (seen_rows, seen_columns) = (cells(seen_height).min(rows), cells(seen_width).min(columns));
         let plane = rows * columns;
         let mut proposals = Vec::new();
-        for row in 0..seen_rows {
-            for column in 0..seen_columns {
+        for row in 0..rows {
+            for column in 0..columns {
                 let cell = row * columns + column;
                 let score = probability.values[plane + cell];
                 if score < MIN_SCORE {
@@ -120,11 +113,6 @@ fn scales(photo: &Photo, min_face: f32) -> Vec<f32> {
     std::iter::successors(Some(largest), |scale| Some(scale * PYRAMID_FACTOR))
         .take_while(|scale| shortest * scale + (MARGIN as f32) >= CELL)
         .collect()
-}
-
-/// Cells along a side of `pixels`: a 3×3 convolution, a 2×2 pool that rounds up, two 3×3 convolutions.
-fn cells(pixels: usize) -> usize {
-    pixels.saturating_sub(2).div_ceil(2).saturating_sub(4)
 }
 
 fn suppress(proposals: &[Proposal], iou: f32) -> Vec<usize> {

@@ -8,8 +8,9 @@ use super::tile::{Finish, Sum, Tiles, blocks_at_once, sum, with_tile};
 use super::winograd::Winograd;
 use super::{blocked_numbers, lanes};
 use crate::Instructions;
+use crate::network::Precision;
 use crate::network::graph::{Padding, Window};
-use crate::network::lanes::{Lanes, with_lanes};
+use crate::network::lanes::{Lanes, Products, Single, Steps, with_lanes};
 use crate::network::memory::Memory;
 use crate::network::shape::Shape;
 
@@ -22,11 +23,14 @@ pub(in crate::network) struct Dense {
     pub(in crate::network) inputs: usize,
     pub(in crate::network) outputs: usize,
     pub(in crate::network) window: Window,
-    /// `[outputs / lanes][kernel rows][kernel columns][inputs][lanes]`.
+    precision: Precision,
+    /// `[outputs / lanes][kernel rows][kernel columns][pieces][lanes]`.
     weights: Memory,
     /// In blocks.
     bias: Memory,
     pub(in crate::network) bend: Bend,
+    /// `[outputs, inputs, 3, 3]`, where they may be needed for what follows and are not packed as f32.
+    plain_weights: Vec<f32>,
     /// Made when a size is met for which it pays.
     winograd: OnceLock<Winograd>,
 }
@@ -63,44 +67,68 @@ pub(in crate::network) struct Maps<'a> {
 impl Dense {
     /// From weights `[outputs, inputs, rows, columns]` and a bias of as many numbers as outputs, or none.
     pub(in crate::network) fn new(
-        instructions: Instructions,
+        (instructions, precision): (Instructions, Precision),
         [inputs, outputs]: [usize; 2],
         window: Window,
         weights: &[f32],
         bias: &[f32],
         bend: Bend,
     ) -> Self {
+        assert!(precision.is_available(instructions));
         let lanes = lanes(instructions);
         let taps = window.kernel[0] * window.kernel[1];
         assert_eq!(weights.len(), outputs * inputs * taps, "weights");
-        let mut packed = Memory::zeros(outputs.next_multiple_of(lanes) * taps * inputs);
+        let channels = channels_of_piece(precision);
+        let pieces = inputs.div_ceil(channels);
+        let mut packed = Memory::zeros(outputs.next_multiple_of(lanes) * taps * pieces);
         let places = packed.numbers_mut();
         for output in 0..outputs {
             let (block, lane) = (output / lanes, output % lanes);
-            for input in 0..inputs {
+            for piece in 0..pieces {
                 for tap in 0..taps {
-                    let place = ((block * taps + tap) * inputs + input) * lanes + lane;
-                    places[place] = weights[(output * inputs + input) * taps + tap];
+                    let weight = |channel: usize| {
+                        let input = piece * channels + channel;
+                        if input < inputs { weights[(output * inputs + input) * taps + tap] } else { 0.0 }
+                    };
+                    let place = ((block * taps + tap) * pieces + piece) * lanes + lane;
+                    places[place] = match precision {
+                        Precision::F32 => weight(0),
+                        Precision::Bf16 => {
+                            f32::from_bits(u32::from(nearest(weight(1))) << 16 | u32::from(nearest(weight(0))))
+                        }
+                    };
                 }
             }
         }
         let bias = super::finish::per_channel(bias, outputs, lanes);
         assert!(bend.fits(outputs.div_ceil(lanes), lanes), "slopes");
-        Self { inputs, outputs, window, weights: packed, bias, bend, winograd: OnceLock::new() }
+        let is_needed = Winograd::can(&window) && precision != Precision::F32;
+        let plain_weights = if is_needed { weights.to_vec() } else { Vec::new() };
+        let winograd = OnceLock::new();
+        Self { inputs, outputs, window, precision, weights: packed, bias, bend, plain_weights, winograd }
     }
 
     pub(in crate::network) fn weight_bytes(&self) -> usize {
-        size_of_val(self.weights.numbers()) + self.winograd.get().map_or(0, Winograd::weight_bytes)
+        size_of_val(self.weights.numbers())
+            + size_of_val(&*self.plain_weights)
+            + self.winograd.get().map_or(0, Winograd::weight_bytes)
+    }
+
+    /// Pieces that a pixel has in a block.
+    fn pieces(&self, lanes: usize) -> usize {
+        lanes / channels_of_piece(self.precision)
     }
 
     /// How it looks at a map, for outputs of so many rows and columns.
     fn way(&self, instructions: Instructions, size: [usize; 2]) -> Way {
         let Window { kernel, stride, padding, .. } = self.window;
         let channels = [self.inputs, self.outputs];
-        if Winograd::can(&self.window) && Winograd::pays(channels, lanes(instructions), size) {
+        if Winograd::can(&self.window)
+            && Winograd::pays(channels, lanes(instructions), size, channels_of_piece(self.precision))
+        {
             return Way::Winograd;
         }
-        if stride != [1; 2] || padding != Padding::default() {
+        if stride != [1; 2] || padding != Padding::default() || self.precision != Precision::F32 {
             return Way::Gathered;
         }
         if kernel == [1; 2] {
@@ -110,9 +138,9 @@ impl Dense {
         if size[1] >= most_pixels(instructions) / 2 { Way::Rows } else { Way::Gathered }
     }
 
-    /// Numbers gathered for a pixel.
+    /// Pieces gathered for a pixel.
     fn gathered_of_pixel(&self, lanes: usize) -> usize {
-        self.inputs.next_multiple_of(lanes) * self.window.kernel[0] * self.window.kernel[1]
+        self.inputs.div_ceil(lanes) * self.pieces(lanes) * self.window.kernel[0] * self.window.kernel[1]
     }
 
     /// Tiles that are gathered at once.
@@ -143,9 +171,12 @@ impl Dense {
     }
 
     fn winograd(&self, lanes: usize) -> Winograd {
-        let weight = |output: usize, input: usize, tap: usize| {
-            let (block, lane) = (output / lanes, output % lanes);
-            self.weights.numbers()[((block * 9 + tap) * self.inputs + input) * lanes + lane]
+        let weight = |output: usize, input: usize, tap: usize| match self.precision {
+            Precision::F32 => {
+                let (block, lane) = (output / lanes, output % lanes);
+                self.weights.numbers()[((block * 9 + tap) * self.inputs + input) * lanes + lane]
+            }
+            Precision::Bf16 => self.plain_weights[(output * self.inputs + input) * 9 + tap],
         };
         Winograd::new([self.inputs, self.outputs], lanes, self.window.padding, weight)
     }
@@ -154,6 +185,7 @@ impl Dense {
     pub(in crate::network) fn way_name(&self, instructions: Instructions, size: [usize; 2]) -> &'static str {
         match self.way(instructions, size) {
             Way::Flat | Way::Rows => "dense",
+            Way::Gathered if self.precision == Precision::Bf16 => "gathered bf16",
             Way::Gathered => "gathered",
             Way::Winograd => "winograd",
         }
@@ -182,7 +214,15 @@ impl Dense {
             return;
         }
         // SAFETY: the CPU has the instructions, and maps and scratch are as long as their shapes say.
-        unsafe { dense(instructions, instructions, self, maps) };
+        unsafe {
+            match self.precision {
+                Precision::F32 => dense(instructions, instructions, self, maps),
+                #[cfg(target_arch = "x86_64")]
+                Precision::Bf16 => dense_bf16(instructions, self, maps),
+                #[cfg(not(target_arch = "x86_64"))]
+                Precision::Bf16 => unreachable!("it is available nowhere"),
+            }
+        };
     }
 }
 
@@ -202,38 +242,56 @@ fn most_pixels(instructions: Instructions) -> usize {
 with_lanes! {
     /// # Safety
     /// The CPU has the instructions; the lengths are those that [`Dense::run`] checks.
-    dense = run_dense(instructions: Instructions, layer: &Dense, maps: &mut Maps<'_>)
+    dense = run_dense_single(instructions: Instructions, layer: &Dense, maps: &mut Maps<'_>)
 }
 
 #[inline(always)]
-unsafe fn run_dense<L: Lanes>(instructions: Instructions, layer: &Dense, maps: &mut Maps<'_>) {
+unsafe fn run_dense_single<L: Lanes>(instructions: Instructions, layer: &Dense, maps: &mut Maps<'_>) {
+    // SAFETY: the caller's word.
+    unsafe { run_dense::<Single<L>>(instructions, layer, maps) }
+}
+
+/// # Safety
+/// As `dense`, and AVX-512 BF16.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,fma")]
+unsafe fn dense_bf16(instructions: Instructions, layer: &Dense, maps: &mut Maps<'_>) {
+    // SAFETY: the caller's word; the instructions are enabled.
+    unsafe { run_dense::<crate::network::lanes::Bf16>(instructions, layer, maps) }
+}
+
+#[inline(always)]
+unsafe fn run_dense<T: Products>(instructions: Instructions, layer: &Dense, maps: &mut Maps<'_>) {
     let pixels = maps.size[0] * maps.size[1];
     let map_pixels = maps.shape[1] * maps.shape[2];
+    let lanes = const { T::Lanes::LANES };
+    let piece_channels = const { T::CHANNELS };
     let way = layer.way(instructions, maps.size);
     let tiles = match way {
-        Way::Flat | Way::Gathered | Way::Winograd => Tiles::new(1, pixels, L::PIXELS),
-        Way::Rows => Tiles::new(maps.size[0], maps.size[1], L::PIXELS),
+        Way::Flat | Way::Gathered | Way::Winograd => Tiles::new(1, pixels, T::Lanes::PIXELS),
+        Way::Rows => Tiles::new(maps.size[0], maps.size[1], T::Lanes::PIXELS),
     };
-    let at_once = layer.tiles_at_once(L::LANES, L::PIXELS);
-    let gathered_of_pixel = layer.gathered_of_pixel(L::LANES);
-    let output_blocks = layer.outputs.div_ceil(L::LANES);
-    let residual_blocks = maps.residual.map_or(0, |(_, channels)| channels / L::LANES);
+    let at_once = layer.tiles_at_once(lanes, T::Lanes::PIXELS);
+    let gathered_of_pixel = layer.gathered_of_pixel(lanes);
+    let output_blocks = layer.outputs.div_ceil(lanes);
+    let residual_blocks = maps.residual.map_or(0, |(_, channels)| channels / lanes);
     let taps = layer.window.kernel[0] * layer.window.kernel[1];
-    let block_weights = taps * layer.inputs * L::LANES;
-    let blocks = layer.inputs.div_ceil(L::LANES);
+    let block_weights = taps * layer.inputs.div_ceil(piece_channels) * lanes;
+    let blocks = layer.inputs.div_ceil(lanes);
     for first in (0..tiles.count).step_by(at_once) {
         let chunk = first..tiles.count.min(first + at_once);
         if way == Way::Gathered {
             for tile in chunk.clone() {
                 let (pixel, size) = tiles.get(tile);
-                let place = (tile - first) * L::PIXELS * gathered_of_pixel;
+                let place = (tile - first) * T::Lanes::PIXELS * gathered_of_pixel;
                 let gathered = &mut maps.scratch[place..][..size * gathered_of_pixel];
-                gather::<L>(&layer.window, maps.x, maps.shape, maps.size[1], pixel, size, gathered);
+                // SAFETY: the CPU has the instructions.
+                unsafe { gather::<T>(&layer.window, maps.x, maps.shape, maps.size[1], pixel, size, gathered) };
             }
         }
         let mut block = 0;
         while block < output_blocks {
-            let at_once = blocks_at_once::<L>(tiles.largest(), output_blocks - block);
+            let at_once = blocks_at_once::<T::Lanes>(tiles.largest(), output_blocks - block);
             for tile in chunk.clone() {
                 let (pixel, size) = tiles.get(tile);
                 // SAFETY: the offsets stay within what `Dense::run` checked: `x` has `map_pixels` pixels a block and
@@ -241,20 +299,21 @@ unsafe fn run_dense<L: Lanes>(instructions: Instructions, layer: &Dense, maps: &
                 // padding stays on the map; what was gathered lies `tile - first` whole tiles into the scratch. The weights are those of the blocks from
                 // `block` on, of which at least `at_once` are left.
                 unsafe {
-                    let map_step = map_pixels * L::LANES;
+                    let map_step = map_pixels * lanes;
                     let Window { kernel, dilation, .. } = layer.window;
-                    let steps = [dilation[0] * maps.shape[2] * L::LANES, dilation[1] * L::LANES];
+                    let steps = [dilation[0] * maps.shape[2] * lanes, dilation[1] * lanes];
                     let (x, window, window_steps, block_step) = match way {
-                        Way::Flat => (maps.x.as_ptr().add(pixel * L::LANES), [1; 2], [0; 2], map_step),
+                        Way::Flat => (maps.x.as_ptr().add(pixel * lanes), [1; 2], [0; 2], map_step),
                         Way::Rows => {
                             let (row, column) = (pixel / maps.size[1], pixel % maps.size[1]);
                             let pixel = row * maps.shape[2] + column;
-                            (maps.x.as_ptr().add(pixel * L::LANES), kernel, steps, map_step)
+                            (maps.x.as_ptr().add(pixel * lanes), kernel, steps, map_step)
                         }
                         Way::Gathered | Way::Winograd => {
-                            let place = (tile - first) * L::PIXELS * gathered_of_pixel;
-                            let steps = [0, blocks * size * L::LANES];
-                            (maps.scratch.as_ptr().add(place), [1, taps], steps, size * L::LANES)
+                            let place = (tile - first) * T::Lanes::PIXELS * gathered_of_pixel;
+                            let pixels = size * lanes / piece_channels;
+                            let steps = [0, blocks * pixels];
+                            (maps.scratch.as_ptr().add(place), [1, taps], steps, pixels)
                         }
                     };
                     let job = Sum {
@@ -263,26 +322,30 @@ unsafe fn run_dense<L: Lanes>(instructions: Instructions, layer: &Dense, maps: &
                         window_steps,
                         blocks,
                         block_step,
-                        last: layer.inputs - (blocks - 1) * L::LANES,
+                        pieces: [
+                            lanes / piece_channels,
+                            (layer.inputs - (blocks - 1) * lanes).div_ceil(piece_channels),
+                        ],
                         weights: layer.weights.numbers().as_ptr().add(block * block_weights),
                         weights_step: block_weights,
                     };
-                    let place = (block * pixels + pixel) * L::LANES;
+                    let place = (block * pixels + pixel) * lanes;
                     let residual_blocks = residual_blocks.saturating_sub(block);
                     let finish = Finish {
-                        bias: layer.bias.numbers().as_ptr().add(block * L::LANES),
+                        bias: layer.bias.numbers().as_ptr().add(block * lanes),
+                        scales: std::ptr::null(),
                         residual: match maps.residual {
                             Some((residual, _)) if residual_blocks > 0 => residual.as_ptr().add(place),
                             _ => std::ptr::null(),
                         },
-                        residual_step: pixels * L::LANES,
+                        residual_step: pixels * lanes,
                         residual_blocks,
                         bend: layer.bend.at(),
                         block,
                         y: maps.y.as_mut_ptr().add(place),
-                        y_step: pixels * L::LANES,
+                        y_step: pixels * lanes,
                     };
-                    with_tile!(L, size, at_once, sum(&job, &finish));
+                    with_tile!(T, size, at_once, sum(&job, &finish));
                 }
             }
             block += at_once;
@@ -290,9 +353,13 @@ unsafe fn run_dense<L: Lanes>(instructions: Instructions, layer: &Dense, maps: &
     }
 }
 
-/// Copies what the windows of `size` pixels from `pixel` on see to `[taps][blocks][size][lanes]`; zeros outside the map.
+/// Makes pieces of what the windows of `size` pixels from `pixel` on see, `[taps][blocks][size][pieces]`; zeros outside
+/// the map.
+///
+/// # Safety
+/// The CPU has the instructions.
 #[inline(always)]
-fn gather<L: Lanes>(
+unsafe fn gather<T: Products>(
     window: &Window,
     x: &[f32],
     [channels, height, width]: Shape,
@@ -301,8 +368,22 @@ fn gather<L: Lanes>(
     size: usize,
     gathered: &mut [f32],
 ) {
-    let blocks = channels.div_ceil(L::LANES);
-    let tap_numbers = blocks * size * L::LANES;
+    let lanes = const { T::Lanes::LANES };
+    let pieces = const { T::Lanes::LANES / T::CHANNELS };
+    let blocks = channels.div_ceil(lanes);
+    // What is in a piece beside the last channels would be multiplied by zeros, and may be no number.
+    let empty = channels % T::CHANNELS != 0;
+    if window.kernel == [1; 2] && window.stride == [1; 2] && window.padding == Padding::default() && !empty {
+        let gathered = gathered[..blocks * size * pieces].chunks_exact_mut(size * pieces);
+        for (block, gathered) in gathered.enumerate() {
+            let x = &x[(block * height * width + pixel) * lanes..][..size * lanes];
+            for (from, to) in x.chunks_exact(lanes).zip(gathered.chunks_exact_mut(pieces)) {
+                // SAFETY: the slices are a block and its pieces; the CPU has the instructions.
+                unsafe { T::put(from.as_ptr(), to.as_mut_ptr(), Steps::NONE) };
+            }
+        }
+        return;
+    }
     for place in 0..size {
         let (row, column) = ((pixel + place) / columns, (pixel + place) % columns);
         let mut tap = 0;
@@ -314,10 +395,15 @@ fn gather<L: Lanes>(
                 let x_of = x_of.wrapping_sub(window.padding.left);
                 let inside = y < height && x_of < width;
                 for block in 0..blocks {
-                    let to = tap * tap_numbers + (block * size + place) * L::LANES;
-                    let to = &mut gathered[to..][..L::LANES];
+                    let to = &mut gathered[((tap * blocks + block) * size + place) * pieces..][..pieces];
                     if inside {
-                        to.copy_from_slice(&x[((block * height + y) * width + x_of) * L::LANES..][..L::LANES]);
+                        let from = &x[((block * height + y) * width + x_of) * lanes..][..lanes];
+                        // SAFETY: the slices are a block and its pieces; the CPU has the instructions.
+                        unsafe { T::put(from.as_ptr(), to.as_mut_ptr(), Steps::NONE) };
+                        if empty && block + 1 == blocks {
+                            let last = &mut to[channels % lanes / T::CHANNELS];
+                            *last = f32::from_bits(last.to_bits() & 0xffff);
+                        }
                     } else {
                         to.fill(0.0);
                     }
@@ -326,4 +412,20 @@ fn gather<L: Lanes>(
             }
         }
     }
+}
+
+/// Channels whose products are summed at once.
+fn channels_of_piece(precision: Precision) -> usize {
+    match precision {
+        Precision::F32 => 1,
+        Precision::Bf16 => 2,
+    }
+}
+
+/// The bits of the nearest bfloat16.
+fn nearest(number: f32) -> u16 {
+    #[cfg(target_arch = "x86_64")]
+    return crate::network::lanes::nearest(number);
+    #[cfg(not(target_arch = "x86_64"))]
+    unreachable!("{number} cannot be made bfloat16: it is available nowhere")
 }

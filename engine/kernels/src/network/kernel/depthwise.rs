@@ -128,6 +128,7 @@ unsafe fn run_depthwise<L: Lanes>(layer: &Depthwise, maps: &mut Maps<'_>) {
                     let first = column * stride[1] - padding.left;
                     let left = inner.end - column;
                     column += match stride[1] {
+                        1 if kernel[1] == 3 && dilation[1] == 1 && left >= 4 => sliding::<L>(&job, column, first, left),
                         1 => some_pixels::<L, 1>(&job, column, first, 1, left),
                         2 => some_pixels::<L, 2>(&job, column, first, 2, left),
                         stride => some_pixels::<L, 0>(&job, column, first, stride, left),
@@ -226,6 +227,52 @@ unsafe fn some_pixels<L: Lanes, const S: usize>(
     }
 }
 
+/// Windows of three columns, one after the other: each number of the map is read once a row. Runs as many pixels as are
+/// best at once, and says how many.
+///
+/// # Safety
+/// As for [`pixels`], for windows of three columns, all on the map.
+#[inline(always)]
+unsafe fn sliding<L: Lanes>(job: &Row<'_, L::Register>, column: usize, first: usize, left: usize) -> usize {
+    // SAFETY: the caller's word.
+    unsafe {
+        if left >= 14 && L::REGISTERS >= 32 {
+            slide::<L, 14>(job, column, first);
+            return 14;
+        }
+        if left >= 7 && L::REGISTERS >= 16 {
+            slide::<L, 7>(job, column, first);
+            return 7;
+        }
+        slide::<L, 4>(job, column, first);
+        4
+    }
+}
+
+/// # Safety
+/// As for [`sliding`], for `P` pixels.
+#[inline(always)]
+unsafe fn slide<L: Lanes, const P: usize>(job: &Row<'_, L::Register>, column: usize, first: usize) {
+    // SAFETY: the caller's word.
+    unsafe {
+        let mut sums = [job.bias; P];
+        for row in 0..job.rows {
+            let x = job.map.add((job.top * job.width + first) * L::LANES + row * job.row_step);
+            let weights = job.weights.add(row * job.weights_step);
+            let weights = [L::load(weights), L::load(weights.add(L::LANES)), L::load(weights.add(2 * L::LANES))];
+            let (mut before, mut here) = (L::load(x), L::load(x.add(L::LANES)));
+            for pixel in 0..P {
+                let after = L::load(x.add((pixel + 2) * L::LANES));
+                sums[pixel] = L::multiply_add(before, weights[0], sums[pixel]);
+                sums[pixel] = L::multiply_add(here, weights[1], sums[pixel]);
+                sums[pixel] = L::multiply_add(after, weights[2], sums[pixel]);
+                (before, here) = (here, after);
+            }
+        }
+        finish::<L, P>(job, column, sums);
+    }
+}
+
 /// `P` pixels from `column` on, whose first window's first column that is read is `first`. `S` is the stride, 0 for
 /// another.
 ///
@@ -254,6 +301,18 @@ unsafe fn pixels<L: Lanes, const P: usize, const S: usize>(
                 }
             }
         }
+        finish::<L, P>(job, column, sums);
+    }
+}
+
+/// Adds the residual, bends, and stores.
+///
+/// # Safety
+/// As for [`pixels`].
+#[inline(always)]
+unsafe fn finish<L: Lanes, const P: usize>(job: &Row<'_, L::Register>, column: usize, mut sums: [L::Register; P]) {
+    // SAFETY: the caller's word.
+    unsafe {
         for pixel in 0..P {
             let place = (column + pixel) * L::LANES;
             if !job.residual.is_null() {

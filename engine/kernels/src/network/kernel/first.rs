@@ -8,7 +8,7 @@ use super::lanes;
 use super::tile::{Finish, Tiles, begin, blocks_at_once, end, step, with_tile};
 use crate::Instructions;
 use crate::network::graph::{Padding, Window};
-use crate::network::lanes::{Lanes, with_lanes};
+use crate::network::lanes::{Lanes, Products, Single, with_lanes};
 use crate::network::memory::Memory;
 
 /// A convolution with its weights packed.
@@ -145,6 +145,7 @@ unsafe fn run_stride<L: Lanes, const S: usize>(layer: &First, maps: &mut Maps<'_
                     };
                     let finish = Finish {
                         bias: layer.bias.numbers().as_ptr().add(block * L::LANES),
+                        scales: std::ptr::null(),
                         residual: std::ptr::null(),
                         residual_step: 0,
                         residual_blocks: 0,
@@ -154,9 +155,9 @@ unsafe fn run_stride<L: Lanes, const S: usize>(layer: &First, maps: &mut Maps<'_
                         y_step: rows * columns * L::LANES,
                     };
                     match S {
-                        1 => with_tile!(L, size, at_once, planar_sum_1(&sum, &finish)),
-                        2 => with_tile!(L, size, at_once, planar_sum_2(&sum, &finish)),
-                        _ => with_tile!(L, size, at_once, planar_sum_any(&sum, &finish)),
+                        1 => with_tile!(Single<L>, size, at_once, planar_sum_1(&sum, &finish)),
+                        2 => with_tile!(Single<L>, size, at_once, planar_sum_2(&sum, &finish)),
+                        _ => with_tile!(Single<L>, size, at_once, planar_sum_any(&sum, &finish)),
                     }
                 }
                 block += at_once;
@@ -180,40 +181,40 @@ struct PlanarSum {
 }
 
 #[inline(always)]
-unsafe fn planar_sum_1<L: Lanes, const P: usize, const B: usize>(sum: &PlanarSum, finish: &Finish<'_>) {
+unsafe fn planar_sum_1<T: Products, const P: usize, const B: usize>(sum: &PlanarSum, finish: &Finish<'_>) {
     // SAFETY: the caller's word.
-    unsafe { planar_sum::<L, P, B>(sum, 1, finish) }
+    unsafe { planar_sum::<T, P, B>(sum, 1, finish) }
 }
 
 #[inline(always)]
-unsafe fn planar_sum_2<L: Lanes, const P: usize, const B: usize>(sum: &PlanarSum, finish: &Finish<'_>) {
+unsafe fn planar_sum_2<T: Products, const P: usize, const B: usize>(sum: &PlanarSum, finish: &Finish<'_>) {
     // SAFETY: the caller's word.
-    unsafe { planar_sum::<L, P, B>(sum, 2, finish) }
+    unsafe { planar_sum::<T, P, B>(sum, 2, finish) }
 }
 
 #[inline(always)]
-unsafe fn planar_sum_any<L: Lanes, const P: usize, const B: usize>(sum: &PlanarSum, finish: &Finish<'_>) {
+unsafe fn planar_sum_any<T: Products, const P: usize, const B: usize>(sum: &PlanarSum, finish: &Finish<'_>) {
     // SAFETY: the caller's word.
-    unsafe { planar_sum::<L, P, B>(sum, sum.stride, finish) }
+    unsafe { planar_sum::<T, P, B>(sum, sum.stride, finish) }
 }
 
 /// # Safety
 /// As for [`tile::sum`](super::tile::sum).
 #[inline(always)]
-unsafe fn planar_sum<L: Lanes, const P: usize, const B: usize>(sum: &PlanarSum, stride: usize, finish: &Finish<'_>) {
+unsafe fn planar_sum<T: Products, const P: usize, const B: usize>(sum: &PlanarSum, stride: usize, finish: &Finish<'_>) {
     // SAFETY: the caller's word.
     unsafe {
-        let mut sums = begin::<L, P, B>(finish);
+        let mut sums = begin::<T, P, B>(finish);
         let mut weights = sum.weights;
         for channel in 0..sum.channels {
             for row in 0..sum.kernel[0] {
                 let x = sum.x.add(channel * sum.channel_step + row * sum.steps[0]);
                 for column in 0..sum.kernel[1] {
-                    step::<L, P, B>(&mut sums, x.add(column * sum.steps[1]), stride, weights, sum.weights_step);
-                    weights = weights.add(L::LANES);
+                    step::<T, P, B>(&mut sums, x.add(column * sum.steps[1]), stride, weights, sum.weights_step);
+                    weights = weights.add(T::Lanes::LANES);
                 }
             }
         }
-        end::<L, P, B>(sums, finish);
+        end::<T, P, B>(sums, finish);
     }
 }

@@ -4,12 +4,12 @@
 #![allow(clippy::needless_range_loop)]
 
 use super::finish::BendAt;
-use crate::network::lanes::Lanes;
+use crate::network::lanes::{Lanes, Products, Register};
 
-/// What a tile sums: for each row and column of the window, blocks of inputs, in each its channels one after the other.
+/// What a tile sums: for each row and column of the window, blocks of inputs, in each its pieces one after the other.
 #[derive(Clone, Copy)]
 pub(super) struct Sum {
-    /// The first pixel's first number. A pixel's channels of a block are together, and so are the pixels of a tile.
+    /// The first pixel's first piece. A pixel's pieces of a block are together, and so are the pixels of a tile.
     pub(super) x: *const f32,
     /// Rows and columns of the window.
     pub(super) window: [usize; 2],
@@ -19,9 +19,9 @@ pub(super) struct Sum {
     pub(super) blocks: usize,
     /// From a block to the next.
     pub(super) block_step: usize,
-    /// Channels in the last block.
-    pub(super) last: usize,
-    /// For each channel in the order of the sum, the weights of a block of outputs.
+    /// Pieces of a pixel in a block, and in the last.
+    pub(super) pieces: [usize; 2],
+    /// For each piece in the order of the sum, the weights of a block of outputs.
     pub(super) weights: *const f32,
     /// From the weights of a block of outputs to those of the next.
     pub(super) weights_step: usize,
@@ -32,6 +32,8 @@ pub(super) struct Sum {
 pub(super) struct Finish<'a> {
     /// For each output of the tile.
     pub(super) bias: *const f32,
+    /// Likewise; not read where sums are the numbers themselves.
+    pub(super) scales: *const f32,
     /// What is added, for the tile's first pixel and block.
     pub(super) residual: *const f32,
     /// From a block to the next.
@@ -64,55 +66,56 @@ const fn fits<L: Lanes>(pixels: usize, blocks: usize) -> bool {
 
 /// Calls `$function` with the constants `P` and `B` for so many pixels and blocks.
 macro_rules! with_tile {
-    ($lanes:ty, $pixels:expr, $blocks:expr, $function:ident $arguments:tt) => {
+    ($products:ty, $pixels:expr, $blocks:expr, $function:ident $arguments:tt) => {
         match $blocks {
-            8 => with_tile!(@ $lanes, $pixels, 8, $function $arguments, 1 2 3),
-            4 => with_tile!(@ $lanes, $pixels, 4, $function $arguments, 1 2 3 4 5 6),
-            2 => with_tile!(@ $lanes, $pixels, 2, $function $arguments, 1 2 3 4 5 6 7 8 9 10 11 12 13 14),
-            _ => with_tile!(@ $lanes, $pixels, 1, $function $arguments, 1 2 3 4 5 6 7 8 9 10 11 12 13 14),
+            8 => with_tile!(@ $products, $pixels, 8, $function $arguments, 1 2 3),
+            4 => with_tile!(@ $products, $pixels, 4, $function $arguments, 1 2 3 4 5 6),
+            2 => with_tile!(@ $products, $pixels, 2, $function $arguments, 1 2 3 4 5 6 7 8 9 10 11 12 13 14),
+            _ => with_tile!(@ $products, $pixels, 1, $function $arguments, 1 2 3 4 5 6 7 8 9 10 11 12 13 14),
         }
     };
-    (@ $lanes:ty, $pixels:expr, $blocks:literal, $function:ident $arguments:tt, $($count:literal)*) => {
+    (@ $products:ty, $pixels:expr, $blocks:literal, $function:ident $arguments:tt, $($count:literal)*) => {
         match $pixels {
-            $($count if const { $crate::network::kernel::tile::is_used::<$lanes>($count, $blocks) } =>
-                with_tile!(% $lanes, $count, $blocks, $function $arguments),)*
+            $($count if const { $crate::network::kernel::tile::is_used::<$products>($count, $blocks) } =>
+                with_tile!(% $products, $count, $blocks, $function $arguments),)*
             _ => unreachable!("a tile of {} pixels and {} blocks", $pixels, $blocks),
         }
     };
-    (% $lanes:ty, $count:literal, $blocks:literal, $function:ident ($($argument:expr),*)) => {
-        $function::<$lanes, $count, $blocks>($($argument),*)
+    (% $products:ty, $count:literal, $blocks:literal, $function:ident ($($argument:expr),*)) => {
+        $function::<$products, $count, $blocks>($($argument),*)
     };
 }
 pub(super) use with_tile;
 
 /// Whether [`blocks_at_once`] leads to such a tile. The others are not compiled.
-pub(super) const fn is_used<L: Lanes>(pixels: usize, blocks: usize) -> bool {
-    pixels <= L::PIXELS && (blocks == 1 || fits::<L>(pixels, blocks))
+pub(super) const fn is_used<T: Products>(pixels: usize, blocks: usize) -> bool {
+    pixels <= T::Lanes::PIXELS && (blocks == 1 || fits::<T::Lanes>(pixels, blocks))
 }
 
 /// # Safety
 /// The CPU has the instructions; all that `sum` and `finish` lead to, for `P` pixels and `B` blocks, can be read and
 /// written.
 #[inline(always)]
-pub(super) unsafe fn sum<L: Lanes, const P: usize, const B: usize>(sum: &Sum, finish: &Finish<'_>) {
+pub(super) unsafe fn sum<T: Products, const P: usize, const B: usize>(sum: &Sum, finish: &Finish<'_>) {
     // SAFETY: the caller's word.
     unsafe {
-        let mut sums = begin::<L, P, B>(finish);
+        let mut sums = begin::<T, P, B>(finish);
         let mut weights = sum.weights;
         for row in 0..sum.window[0] {
             for column in 0..sum.window[1] {
                 let x = sum.x.add(row * sum.window_steps[0] + column * sum.window_steps[1]);
                 for block in 0..sum.blocks {
                     let x = x.add(block * sum.block_step);
-                    let channels = if block + 1 == sum.blocks { sum.last } else { L::LANES };
-                    for channel in 0..channels {
-                        step::<L, P, B>(&mut sums, x.add(channel), L::LANES, weights, sum.weights_step);
-                        weights = weights.add(L::LANES);
+                    let pieces = sum.pieces[usize::from(block + 1 == sum.blocks)];
+                    for piece in 0..pieces {
+                        let pixel_step = T::Lanes::LANES / T::CHANNELS;
+                        step::<T, P, B>(&mut sums, x.add(piece), pixel_step, weights, sum.weights_step);
+                        weights = weights.add(T::Lanes::LANES);
                     }
                 }
             }
         }
-        end::<L, P, B>(sums, finish);
+        end::<T, P, B>(sums, finish);
     }
 }
 
@@ -121,12 +124,12 @@ pub(super) unsafe fn sum<L: Lanes, const P: usize, const B: usize>(sum: &Sum, fi
 /// # Safety
 /// As for [`sum`].
 #[inline(always)]
-pub(super) unsafe fn begin<L: Lanes, const P: usize, const B: usize>(finish: &Finish<'_>) -> [[L::Register; B]; P] {
+pub(super) unsafe fn begin<T: Products, const P: usize, const B: usize>(finish: &Finish<'_>) -> [[Register<T>; B]; P] {
     // SAFETY: the caller's word.
     unsafe {
-        let mut sums = [[L::splat(0.0); B]; P];
+        let mut sums = [[T::Lanes::splat(0.0); B]; P];
         for block in 0..B {
-            let bias = L::load(finish.bias.add(block * L::LANES));
+            let bias = T::begin(T::Lanes::load(finish.bias.add(block * T::Lanes::LANES)));
             for sums in &mut sums {
                 sums[block] = bias;
             }
@@ -135,13 +138,13 @@ pub(super) unsafe fn begin<L: Lanes, const P: usize, const B: usize>(finish: &Fi
     }
 }
 
-/// Adds one input of each pixel, `pixel_step` numbers from the one to the next, times its weights.
+/// Adds the products of one piece of each pixel, `pixel_step` pieces from the one to the next.
 ///
 /// # Safety
 /// As for [`sum`].
 #[inline(always)]
-pub(super) unsafe fn step<L: Lanes, const P: usize, const B: usize>(
-    sums: &mut [[L::Register; B]; P],
+pub(super) unsafe fn step<T: Products, const P: usize, const B: usize>(
+    sums: &mut [[Register<T>; B]; P],
     x: *const f32,
     pixel_step: usize,
     weights: *const f32,
@@ -149,14 +152,14 @@ pub(super) unsafe fn step<L: Lanes, const P: usize, const B: usize>(
 ) {
     // SAFETY: the caller's word.
     unsafe {
-        let mut block_weights = [L::splat(0.0); B];
+        let mut block_weights = [T::Lanes::splat(0.0); B];
         for block in 0..B {
-            block_weights[block] = L::load(weights.add(block * weights_step));
+            block_weights[block] = T::Lanes::load(weights.add(block * weights_step));
         }
         for pixel in 0..P {
-            let x = L::splat(*x.add(pixel * pixel_step));
+            let x = T::Lanes::splat(*x.add(pixel * pixel_step));
             for block in 0..B {
-                sums[pixel][block] = L::multiply_add(x, block_weights[block], sums[pixel][block]);
+                sums[pixel][block] = T::add_products(x, block_weights[block], sums[pixel][block]);
             }
         }
     }
@@ -167,24 +170,29 @@ pub(super) unsafe fn step<L: Lanes, const P: usize, const B: usize>(
 /// # Safety
 /// As for [`sum`].
 #[inline(always)]
-pub(super) unsafe fn end<L: Lanes, const P: usize, const B: usize>(
-    mut sums: [[L::Register; B]; P],
+pub(super) unsafe fn end<T: Products, const P: usize, const B: usize>(
+    mut sums: [[Register<T>; B]; P],
     finish: &Finish<'_>,
 ) {
+    let lanes = const { T::Lanes::LANES };
     // SAFETY: the caller's word.
     unsafe {
         for block in 0..B {
+            let (scales, bias) = (finish.scales.wrapping_add(block * lanes), finish.bias.add(block * lanes));
+            for pixel in 0..P {
+                sums[pixel][block] = T::end(sums[pixel][block], scales, bias);
+            }
             if block < finish.residual_blocks {
                 for pixel in 0..P {
-                    let residual = L::load(finish.residual.add(block * finish.residual_step + pixel * L::LANES));
-                    sums[pixel][block] = L::add(sums[pixel][block], residual);
+                    let residual = T::Lanes::load(finish.residual.add(block * finish.residual_step + pixel * lanes));
+                    sums[pixel][block] = T::Lanes::add(sums[pixel][block], residual);
                 }
             }
         }
         match finish.bend {
-            BendAt::None => store::<L, P, B>(sums, finish, BendAt::None),
-            BendAt::Bounds(low, high) => store::<L, P, B>(sums, finish, BendAt::Bounds(low, high)),
-            BendAt::Slopes(slopes) => store::<L, P, B>(sums, finish, BendAt::Slopes(slopes)),
+            BendAt::None => store::<T::Lanes, P, B>(sums, finish, BendAt::None),
+            BendAt::Bounds(low, high) => store::<T::Lanes, P, B>(sums, finish, BendAt::Bounds(low, high)),
+            BendAt::Slopes(slopes) => store::<T::Lanes, P, B>(sums, finish, BendAt::Slopes(slopes)),
         }
     }
 }

@@ -13,7 +13,7 @@ use super::finish::{Bend, BendAt};
 use super::tile::{Finish, Sum, Tiles, blocks_at_once, sum, with_tile};
 use crate::Instructions;
 use crate::network::graph::{Padding, Window};
-use crate::network::lanes::{Lanes, with_lanes};
+use crate::network::lanes::{Lanes, Single, with_lanes};
 use crate::network::memory::Memory;
 
 /// Side of a square of inputs.
@@ -43,12 +43,17 @@ impl Winograd {
         window.kernel == [3; 2] && window.stride == [1; 2] && window.dilation == [1; 2]
     }
 
-    /// Whether it takes less time for so many outputs.
-    pub(super) fn pays([inputs, outputs]: [usize; 2], lanes: usize, [rows, columns]: [usize; 2]) -> bool {
+    /// Whether it takes less time for so many outputs, where else that many products are taken at once.
+    pub(super) fn pays(
+        [inputs, outputs]: [usize; 2],
+        lanes: usize,
+        [rows, columns]: [usize; 2],
+        at_once: usize,
+    ) -> bool {
         // With few squares, reading the weights, four times as many, takes the time of 8.
         let squares = (rows.div_ceil(OUTPUT) * columns.div_ceil(OUTPUT)).max(8);
         // With few channels, squares are more work than sums.
-        inputs >= lanes && outputs >= lanes && POINTS * squares * 5 / 4 < 9 * rows * columns
+        inputs >= lanes && outputs >= lanes && POINTS * squares * 5 / 4 < 9 * rows * columns / at_once
     }
 
     /// From the weight of an output, an input and a tap.
@@ -168,12 +173,13 @@ unsafe fn run_winograd<L: Lanes>(layer: &Winograd, bias: &[f32], bend: BendAt<'_
                             window_steps: [0; 2],
                             blocks: input_blocks,
                             block_step,
-                            last: layer.inputs - (input_blocks - 1) * L::LANES,
+                            pieces: [L::LANES, layer.inputs - (input_blocks - 1) * L::LANES],
                             weights: layer.weights.numbers().as_ptr().add(weights),
                             weights_step: block_weights,
                         };
                         let finish = Finish {
                             bias: layer.zeros.numbers().as_ptr(),
+                            scales: std::ptr::null(),
                             residual: std::ptr::null(),
                             residual_step: 0,
                             residual_blocks: 0,
@@ -182,7 +188,7 @@ unsafe fn run_winograd<L: Lanes>(layer: &Winograd, bias: &[f32], bend: BendAt<'_
                             y: sums.add(((point * output_blocks + block) * count + square) * L::LANES),
                             y_step: block_step,
                         };
-                        with_tile!(L, size, at_once, sum(&job, &finish));
+                        with_tile!(Single<L>, size, at_once, sum(&job, &finish));
                     }
                     block += at_once;
                 }

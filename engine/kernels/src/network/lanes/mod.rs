@@ -4,13 +4,19 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod bf16;
 mod portable;
+mod products;
 
 #[cfg(target_arch = "x86_64")]
 pub(super) use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 pub(super) use avx512::Avx512;
+#[cfg(target_arch = "x86_64")]
+pub(super) use bf16::{Bf16, nearest};
 pub(super) use portable::Portable;
+pub(super) use products::{Products, Register, Single, Steps};
 
 /// A register of f32, and what is done with it.
 ///
