@@ -76,8 +76,9 @@ def of_program(settings, programs):
     if program is None:
         return
     yield from program.faults(settings["command"], settings.get("environment", {}))
-    _, _, *arguments = at(settings, "healthcheck", "test", default=("CMD", "", "--help"))
-    yield from (f"healthcheck: {fault}" for fault in program.faults(arguments, {}))
+    _, _, *arguments = at(settings, "healthcheck", "test", default=(None, None))
+    if arguments:
+        yield from (f"healthcheck: {fault}" for fault in program.faults(arguments, {}))
     target = at(settings, "build", "target")
     stages = re.findall(r"^FROM \S+ AS (\S+)$", (ROOT / "deploy/Dockerfile").read_text(), re.M)
     if target not in stages:

@@ -110,6 +110,15 @@ def of_compose(project):
             if spoiled["services"][service].pop(field, None) is not None:
                 if service != "nsqd-folder" or field not in ("user", "healthcheck"):
                     yield f"service {service} without {field}", service, spoiled
+        for what, change in (
+            ("a command that there is not", lambda s: s["command"].insert(0, "no-such-command")),
+            ("a variable that there is not", lambda s: s["environment"].update(NO_SUCH_VARIABLE="1")),
+            ("a health command that there is not", lambda s: s["healthcheck"]["test"].insert(2, "no-such-command")),
+        ):
+            spoiled = copy.deepcopy(project)
+            if settings["image"].startswith("facerecog/") and ("health" not in what or "healthcheck" in settings):
+                change(spoiled["services"][service])
+                yield f"service {service}: {what}", service, spoiled
         spoiled = copy.deepcopy(project)
         spoiled["services"][service]["no_such_field"] = True
         yield f"service {service}: a field that there is not", "", spoiled
