@@ -6,18 +6,20 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 RECOGNIZER := $(TARGET)/release/recognizer
 RUN := $(TARGET)/run
 
-.PHONY: help build run test bench compare fuzz load e2e chaos
+.PHONY: help build run test bench compare fuzz load e2e chaos manifests image
 
 help:
-	@echo "make run      build, learn known_people/, name the people on examples/"
-	@echo "make test     format, lints, tests, documentation: what CI runs"
-	@echo "make bench    time decode, detect, align, embed, search and the whole"
-	@echo "make load     64 clients for SECONDS=120 while the gallery is published anew, then SIGTERM"
-	@echo "make e2e      500 photos through the whole system, on MariaDB and NSQ"
-	@echo "make chaos    the same while every process is killed and started again"
-	@echo "make fuzz     every fuzz target for SECONDS=600; takes nightly Rust and cargo-fuzz"
-	@echo "make compare  the same work by other libraries, side by side: WORK=search, search-open"
-	@echo "make build    build alone: $(RECOGNIZER)"
+	@echo "make run        build, learn known_people/, name the people on examples/"
+	@echo "make test       format, lints, tests, documentation: what CI runs"
+	@echo "make bench      time decode, detect, align, embed, search and the whole"
+	@echo "make load       64 clients for SECONDS=120 while the gallery is published anew, then SIGTERM"
+	@echo "make e2e        500 photos through the whole system, on MariaDB and NSQ"
+	@echo "make chaos      the same while every process is killed and started again"
+	@echo "make fuzz       every fuzz target for SECONDS=600; takes nightly Rust and cargo-fuzz"
+	@echo "make compare    the same work by other libraries, side by side: WORK=search, search-open"
+	@echo "make manifests  check deploy/ against Kubernetes and the programs; takes Go"
+	@echo "make image      static binaries, container images of them, and a try; takes buildah and root"
+	@echo "make build      build alone: $(RECOGNIZER)"
 
 build:
 	$(CARGO) build $(BUILD)
@@ -67,3 +69,19 @@ load: build
 e2e chaos: build
 	@python3 tests/e2e/$@.py --pipeline $(TARGET)/release/pipeline --recognizer $(RECOGNIZER) \
 		--shared $(or $(FACERECOG_SHARED),../shared)
+
+manifests: build
+	@sh tests/deploy/check.sh $(RECOGNIZER) $(TARGET)/release/pipeline
+
+VERSION ?= v1.0
+
+# The images of deploy/Dockerfile, from binaries that are compiled here: no base image has to be fetched.
+image:
+	sh deploy/build.sh target/image
+	@for image in recognizer pipeline; do \
+		buildah build --quiet --format docker --file deploy/Dockerfile --target $$image \
+			--build-arg BINARIES=prebuilt --build-arg VERSION=$(VERSION) \
+			--build-arg REVISION=$$(git rev-parse HEAD) --tag facerecog/$$image:$(VERSION) . || exit 1; \
+	done
+	@buildah images --format '{{.Name}}:{{.Tag}} {{.Size}}' | grep facerecog/
+	@sh tests/deploy/image.sh facerecog/recognizer:$(VERSION)

@@ -1,0 +1,17 @@
+#!/bin/sh
+# image.sh IMAGE: runs the recognizer's image as a cluster would, without one: uid 65532, no capabilities, no new
+# privileges, nothing writable but /index, no network but its own loopback. It must become ready, name the people on
+# examples/ rightly, keep to its rights, and end with status 0 at SIGTERM. Takes root, buildah, and util-linux.
+set -eu
+
+image=$1
+root=$(cd "$(dirname "$0")/../.." && pwd)
+container=$(buildah from --pull-never "$image")
+trap 'buildah rm "$container" >/dev/null' EXIT
+mounted=$(buildah mount "$container")
+# What a runtime adds to an image.
+mkdir -p "$mounted/proc" "$mounted/etc"
+echo "127.0.0.1 localhost" >"$mounted/etc/hosts"
+
+unshare --mount --net --pid --fork --kill-child --mount-proc \
+    sh "$root/tests/deploy/image_inside.sh" "$mounted" "$root"
