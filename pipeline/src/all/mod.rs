@@ -39,7 +39,7 @@ const REDEEM_PAUSE: Duration = Duration::from_secs(10);
 Example:
   recognizer serve --known known_people &
   pipeline all --grpc-address localhost:50051
-  curl -F photo=@examples/unknown.jpg localhost:8000/images
+  curl -F photo=@examples/obama2.jpg localhost:8000/images
   xdg-open http://localhost:8081")]
 pub(crate) struct All {
     #[command(flatten)]
