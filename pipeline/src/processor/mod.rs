@@ -89,6 +89,7 @@ impl Processor {
                 drop(place);
             });
         }
+        while under_way.try_join_next().is_some() {}
         tracing::info!(photos = under_way.len(), "stopping: photos under way are settled first");
         let settled = async { while under_way.join_next().await.is_some() {} };
         if tokio::time::timeout(self.policy.grace, settled).await.is_err() {
