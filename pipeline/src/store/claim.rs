@@ -25,9 +25,11 @@ impl Store {
             );
             let won = sqlx::query(AssertSqlSafe(update)).bind(key).execute(&mut *tx).await?.rows_affected() == 1;
             if !won {
+                // With a lock: MariaDB lets others have a row before a plain read sees what was stored in it.
                 let select = format!(
                     "select images.status, work.not_before - {now} from images \
-                     left join image_work as work on work.image_id = images.id where images.id = ?"
+                     left join image_work as work on work.image_id = images.id where images.id = ?{}",
+                    D::FOR_UPDATE
                 );
                 let row: Option<(Option<i64>, Option<i64>)> =
                     sqlx::query_as(AssertSqlSafe(select)).bind(key).fetch_optional(&mut *tx).await?;

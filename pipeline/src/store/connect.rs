@@ -9,8 +9,10 @@ use sqlx::mysql::{MySqlConnectOptions, MySqlPool, MySqlPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Connection, Executor, MySqlConnection};
 use tokio::sync::Mutex;
+use tokio::time::{Instant, sleep};
 
 use super::dialect::on_database;
+use super::error::is_busy;
 use super::version::Version;
 use super::{Store, StoreError};
 
@@ -20,6 +22,8 @@ const CONNECTIONS: u32 = 16;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a service waits while another brings the tables up to date.
 const MIGRATION_PATIENCE: Duration = Duration::from_secs(60);
+/// Until a file is tried again that others are just making.
+const BUSY_PAUSE: Duration = Duration::from_millis(20);
 
 #[derive(Debug, Clone)]
 pub(super) enum Database {
@@ -75,7 +79,14 @@ async fn sqlite(options: SqliteConnectOptions) -> Result<Database, StoreError> {
     } else {
         options.journal_mode(SqliteJournalMode::Wal)
     };
-    let pool = pool.connect_with(options).await?;
+    let began = Instant::now();
+    let pool = loop {
+        match pool.clone().connect_with(options.clone()).await {
+            // Several make the file what it is to be: SQLite does not wait for that.
+            Err(error) if is_busy(&error) && began.elapsed() < MIGRATION_PATIENCE => sleep(BUSY_PAUSE).await,
+            connected => break connected?,
+        }
+    };
     // One transaction around all: SQLite lets one process at a time have it.
     let mut tx = pool.begin_with("begin immediate").await?;
     // Tables that a later version added do no harm to this one.

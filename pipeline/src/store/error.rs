@@ -54,6 +54,11 @@ pub(super) fn is_deadlock(error: &sqlx::Error) -> bool {
     matches!(code(error), Code::MySql(1213))
 }
 
+/// Whether another has the SQLite file at the moment.
+pub(super) fn is_busy(error: &sqlx::Error) -> bool {
+    matches!(code(error), Code::Sqlite(number) if number & 0xff == 5)
+}
+
 enum Code {
     MySql(u16),
     Sqlite(u32),
