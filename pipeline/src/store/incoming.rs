@@ -31,7 +31,6 @@ impl Store {
                         })
                         .push(" on duplicate key update name_locks.name = name_locks.name")
                         .build()
-                        .persistent(false)
                         .execute(&mut *tx)
                         .await?;
                 }
@@ -43,7 +42,7 @@ impl Store {
                 query.push_tuples(names, |mut tuple, name| {
                     tuple.push_bind(*name);
                 });
-                there.extend(query.build_query_scalar::<String>().persistent(false).fetch_all(&mut *tx).await?);
+                there.extend(query.build_query_scalar::<String>().fetch_all(&mut *tx).await?);
             }
             let new: Vec<&str> = names.iter().copied().filter(|name| !there.contains(*name)).collect();
             let mut saved = HashMap::with_capacity(new.len());
@@ -53,7 +52,6 @@ impl Store {
                         row.push_bind(*name).push("-1").push(Status::Pending as i32);
                     })
                     .build()
-                    .persistent(false)
                     .execute(&mut *tx)
                     .await?;
                 // Asked for, since keys of one insert need not follow each other on a cluster.
@@ -62,7 +60,7 @@ impl Store {
                     tuple.push_bind(*name);
                 });
                 query.push(" order by id");
-                let rows: Vec<(i64, String)> = query.build_query_as().persistent(false).fetch_all(&mut *tx).await?;
+                let rows: Vec<(i64, String)> = query.build_query_as().fetch_all(&mut *tx).await?;
                 let rows: HashMap<String, i64> = rows.into_iter().map(|(id, path)| (path, id)).collect();
                 let mut ids: Vec<i64> = Vec::with_capacity(names.len());
                 for name in names {
@@ -73,18 +71,16 @@ impl Store {
                 ids.sort_unstable();
                 QueryBuilder::new("insert into image_work (image_id, status, since) ")
                     .push_values(&ids, |mut row, id| {
-                        row.push(id).push(Status::Pending as i32).push(D::NOW);
+                        row.push_bind(*id).push(Status::Pending as i32).push(D::NOW);
                     })
                     .build()
-                    .persistent(false)
                     .execute(&mut *tx)
                     .await?;
                 QueryBuilder::new("insert into outbox (image_id, since) ")
                     .push_values(&ids, |mut row, id| {
-                        row.push(id).push(D::NOW);
+                        row.push_bind(*id).push(D::NOW);
                     })
                     .build()
-                    .persistent(false)
                     .execute(&mut *tx)
                     .await?;
             }
@@ -94,7 +90,7 @@ impl Store {
                     query.push_tuples(names, |mut tuple, name| {
                         tuple.push_bind(format!("path:{name}").into_bytes());
                     });
-                    query.build().persistent(false).execute(&mut *tx).await?;
+                    query.build().execute(&mut *tx).await?;
                 }
             }
             Ok(saved)
@@ -131,8 +127,11 @@ impl Store {
         }
         transaction!(self, |tx, D| {
             for keys in keys.chunks(CHUNK) {
-                let statement = format!("delete from outbox where image_id in ({})", list(keys));
-                sqlx::query(AssertSqlSafe(statement)).persistent(false).execute(&mut *tx).await?;
+                let mut query = QueryBuilder::new("delete from outbox where image_id in ");
+                query.push_tuples(keys, |mut tuple, key| {
+                    tuple.push_bind(*key);
+                });
+                query.build().execute(&mut *tx).await?;
             }
             Ok(())
         })

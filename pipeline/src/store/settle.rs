@@ -84,7 +84,6 @@ impl Store {
                         .push_bind(i64::from(told == Some(*position)));
                 })
                 .build()
-                .persistent(false)
                 .execute(&mut *tx)
                 .await?;
             }
