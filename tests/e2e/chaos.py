@@ -12,8 +12,6 @@ killed before it answered. Prints one line of JSON; exit status 1 when a demand 
 """
 
 import http.client
-import json
-import shutil
 import sys
 import tempfile
 import threading
@@ -21,6 +19,7 @@ import time
 from pathlib import Path
 
 import options
+from conclusion import conclude
 from photos import choose
 from system import System, wait_for
 
@@ -113,7 +112,7 @@ def main():
         poster.hurry.set()
         poster.join(SETTLE_SECONDS)
         posted = poster.posted
-        wait_for("settled photos", lambda: system.settled() >= posted, SETTLE_SECONDS)
+        wait_for("settled photos", lambda: system.settled_once_waits_are_over() >= posted, SETTLE_SECONDS)
         seconds = time.monotonic() - started
         if not all(circuit(system, "closed")):
             failures.append("a circuit is not closed at the end")
@@ -124,20 +123,12 @@ def main():
         lost = len(photos.paths) - int(system.database.rows("select count(distinct path) from images")[0][0])
     finally:
         unclean = system.stop()
-    if unclean:
-        failures.append(f"did not end in good order: {unclean}")
+    print(f"{poster.again} posts were made again", file=sys.stderr)
     report = {
         "photos": len(photos.paths), "settled": settled, "lost": lost, "twice": twice,
         "photos_per_s": round(settled / seconds, 1), "recognizer_photos_per_s": round(alone, 1),
     }
-    failures += [f"{report[key]} photos {key}" for key in ("lost", "twice") if report[key]]
-    print(f"{poster.again} posts were made again", file=sys.stderr)
-    for failure in failures:
-        print(f"chaos: {failure}", file=sys.stderr)
-    print(json.dumps(report))
-    if not failures and not arguments.keep:
-        shutil.rmtree(folder)
-    return 1 if failures else 0
+    return conclude("chaos", report, failures, unclean, None if arguments.keep else folder)
 
 
 if __name__ == "__main__":

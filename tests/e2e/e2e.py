@@ -11,14 +11,13 @@ Photos are posted one by one and in batches. Prints one line of JSON; exit statu
 - every process ends in good order on SIGTERM.
 """
 
-import json
-import shutil
 import sys
 import tempfile
 import time
 from pathlib import Path
 
 import options
+from conclusion import conclude
 from photos import choose
 from system import System, get, wait_for
 
@@ -81,19 +80,11 @@ def main():
         settled = system.settled()
     finally:
         unclean = system.stop()
-    if unclean:
-        failures.append(f"did not end in good order: {unclean}")
     report = {
         "photos": posted, "settled": settled, "lost": posted - settled, "twice": twice,
         "photos_per_s": round(posted / seconds, 1), "recognizer_photos_per_s": round(alone, 1),
     }
-    failures += [f"{report[key]} photos {key}" for key in ("lost", "twice") if report[key]]
-    for failure in failures:
-        print(f"e2e: {failure}", file=sys.stderr)
-    print(json.dumps(report))
-    if not failures and not arguments.keep:
-        shutil.rmtree(folder)
-    return 1 if failures else 0
+    return conclude("e2e", report, failures, unclean, None if arguments.keep else folder)
 
 
 if __name__ == "__main__":
