@@ -2,11 +2,11 @@
 
 use prometheus_client::registry::Registry;
 
-use super::start::{StartError, listen};
+use super::start::{StartError, listen, readiness};
 use crate::config::{DatabaseSettings, FrontendSettings, LogSettings};
 use crate::frontend::{self, Metrics};
 use crate::queue;
-use crate::telemetry::{Readiness, Stop, Telemetry, start_log};
+use crate::telemetry::{Stop, Telemetry, start_log};
 
 /// Show photos and people
 ///
@@ -37,11 +37,7 @@ impl Frontend {
         let mut registry = Registry::default();
         let metrics = Metrics::register(&mut registry);
         let frontend = frontend::Frontend::new(store.clone(), publisher, &self.frontend, metrics)?;
-        let readiness = Readiness::until(stop.clone()).with("database", move || {
-            let store = store.clone();
-            async move { store.ping().await }
-        });
-        let telemetry = Telemetry::new(registry, readiness);
+        let telemetry = Telemetry::new(registry, readiness(&store, &stop));
         let listener = listen((self.frontend.frontend_host, self.frontend.frontend_port).into()).await?;
         Ok(frontend::serve(listener, frontend, &telemetry, stop).await?)
     }

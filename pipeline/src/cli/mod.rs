@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-pub(crate) use start::{StartError, listen};
+pub(crate) use start::{StartError, listen, readiness};
 
 /// The services around the recognizer
 ///

@@ -2,13 +2,13 @@
 
 use prometheus_client::registry::Registry;
 
-use super::start::{StartError, listen};
+use super::start::{StartError, listen, readiness};
 use crate::config::{
     ConsumerSettings, DatabaseSettings, LogSettings, ProcessorSettings, RecognizerSettings, TelemetrySettings,
 };
 use crate::processor::{self, Metrics};
 use crate::queue;
-use crate::telemetry::{Readiness, Stop, Telemetry, start_log};
+use crate::telemetry::{Stop, Telemetry, start_log};
 
 /// Ask the recognizer who is on queued photos
 ///
@@ -43,12 +43,8 @@ impl Processor {
         let mut registry = Registry::default();
         let metrics = Metrics::register(&mut registry);
         let processor = processor::Processor::new(store.clone(), recognizer, self.processor.policy(), metrics);
-        let readiness = Readiness::until(stop.clone()).with("database", move || {
-            let store = store.clone();
-            async move { store.ping().await }
-        });
         let listener = listen(self.telemetry.metrics_address).await?;
-        let operators = Telemetry::new(registry, readiness).serve(listener, stop.clone());
+        let operators = Telemetry::new(registry, readiness(&store, &stop)).serve(listener, stop.clone());
         let consumer = queue::nsq_consumer(&self.consumer.nsq_lookup_address, self.processor.concurrency);
         let (served, ()) = tokio::join!(operators, processor.run(consumer, stop.wait()));
         Ok(served?)

@@ -2,11 +2,11 @@
 
 use prometheus_client::registry::Registry;
 
-use super::start::{StartError, listen};
+use super::start::{StartError, listen, readiness};
 use crate::config::{DatabaseSettings, LogSettings, ProducerSettings, ReceiverSettings};
 use crate::queue;
 use crate::receiver::{self, Metrics, Outbox};
-use crate::telemetry::{Readiness, Stop, Telemetry, start_log};
+use crate::telemetry::{Stop, Telemetry, start_log};
 
 /// Take paths of photos over HTTP, store and queue them
 ///
@@ -37,13 +37,7 @@ impl Receiver {
         let mut registry = Registry::default();
         let metrics = Metrics::register(&mut registry);
         let receiver = receiver::Receiver::new(store.clone(), publisher.clone(), &self.receiver, metrics.clone())?;
-        // The queue may be away: photos wait in the outbox.
-        let asked = store.clone();
-        let readiness = Readiness::until(stop.clone()).with("database", move || {
-            let store = asked.clone();
-            async move { store.ping().await }
-        });
-        let telemetry = Telemetry::new(registry, readiness);
+        let telemetry = Telemetry::new(registry, readiness(&store, &stop));
         let listener = listen((self.receiver.receiver_host, self.receiver.receiver_port).into()).await?;
         let outbox = Outbox::new(store, publisher, metrics).run(stop.clone());
         let (served, ()) = tokio::join!(receiver::serve(listener, receiver, &telemetry, stop), outbox);

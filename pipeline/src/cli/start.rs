@@ -8,8 +8,8 @@ use tokio::net::TcpListener;
 use crate::config::DatabaseSettingsError;
 use crate::recognizer::AddressError;
 use crate::redeemer::RedeemError;
-use crate::store::StoreError;
-use crate::telemetry::HealthError;
+use crate::store::{Store, StoreError};
+use crate::telemetry::{HealthError, Readiness, Stop};
 
 /// Why a service could not start, or ended by itself.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +44,15 @@ pub(super) fn block_on(service: impl Future<Output = Result<(), StartError>>) ->
     // What is left has been given up.
     runtime.shutdown_background();
     ended
+}
+
+/// Whether a service that needs `store` can do its work. The queue may be away: photos wait in the outbox.
+pub(crate) fn readiness(store: &Store, stop: &Stop) -> Readiness {
+    let store = store.clone();
+    Readiness::until(stop.clone()).with("database", move || {
+        let store = store.clone();
+        async move { store.ping().await }
+    })
 }
 
 /// Listens on `address`; on every IPv4 address where a host without IPv6 is asked for every address.

@@ -31,7 +31,7 @@ use crate::config::FrontendSettings;
 use crate::image::ImageId;
 use crate::queue::Publisher;
 use crate::store::Store;
-use crate::telemetry::{Stop, Telemetry};
+use crate::telemetry::{Stop, Telemetry, count_request};
 use crate::upload_folder::UploadFolder;
 use error::PageError;
 use picture::{PhotoFolders, Pictures};
@@ -114,6 +114,6 @@ pub fn router(frontend: Frontend) -> Router {
         .route("/assets/{digest}/{name}", get(assets::asset))
         .fallback(async || PageError::NotFound)
         .layer(middleware::from_fn(headers::secure))
-        .layer(middleware::from_fn_with_state(frontend.metrics.clone(), metrics::count))
+        .layer(middleware::from_fn_with_state(frontend.metrics.requests(), count_request))
         .with_state(frontend)
 }

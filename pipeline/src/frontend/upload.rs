@@ -47,11 +47,7 @@ pub(super) async fn upload(
     for path in stored {
         path.keep().map_err(|error| PageError::Broken(error.to_string()))?;
     }
-    let saved = |added| match added {
-        Added::Saved(id) => Some(id),
-        Added::AlreadyThere => None,
-    };
-    let ids: Vec<_> = added.into_iter().filter_map(saved).collect();
+    let ids: Vec<_> = added.into_iter().filter_map(Added::saved).collect();
     frontend.metrics.uploaded(ids.len());
     tracing::info!(photos = ids.len(), "uploaded by hand");
     frontend.queue(&ids).await;

@@ -92,10 +92,7 @@ impl Intake {
 }
 
 fn saved(photos: &[TakenPhoto]) -> impl Iterator<Item = ImageId> {
-    photos.iter().filter_map(|photo| match photo.added {
-        Added::Saved(id) => Some(id),
-        Added::AlreadyThere => None,
-    })
+    photos.iter().filter_map(|photo| photo.added.saved())
 }
 
 async fn ended(task: tokio::task::JoinHandle<Result<Taken, RequestError>>) -> Result<Taken, RequestError> {

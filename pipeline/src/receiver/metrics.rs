@@ -1,28 +1,16 @@
 //! The numbers of a receiver.
 
 use std::sync::Arc;
-use std::time::Instant;
 
-use axum::extract::{Request, State};
-use axum::middleware::Next;
-use axum::response::Response;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::registry::{Registry, Unit};
+use prometheus_client::registry::Registry;
+
+use crate::telemetry::Requests;
 
 /// Upper bounds of the classes of durations, in seconds: from one path to a large batch, or a photo over a slow line.
 const REQUEST_SECONDS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 10.0, 60.0];
-
-/// Routes that are counted by their name; the others are one.
-const ROUTES: [&str; 3] = ["/image/post", "/images/post", "/images"];
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RequestLabels {
-    route: &'static str,
-    status: u16,
-}
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ResultLabels {
@@ -35,8 +23,7 @@ pub struct Metrics(Arc<Numbers>);
 
 #[derive(Debug)]
 struct Numbers {
-    requests: Family<RequestLabels, Counter>,
-    request_seconds: Histogram,
+    requests: Requests,
     photos: Family<ResultLabels, Counter>,
     queue_failures: Counter,
     queued_late: Counter,
@@ -46,15 +33,7 @@ impl Metrics {
     /// All numbers at 0, in `registry`.
     pub fn register(registry: &mut Registry) -> Self {
         let registry = registry.sub_registry_with_prefix("facerecog_receiver");
-        let requests = Family::default();
-        registry.register("requests", "Requests, by route and status of the answer", requests.clone());
-        let request_seconds = Histogram::new(REQUEST_SECONDS);
-        registry.register_with_unit(
-            "request_duration",
-            "Time from the head of a request to its answer",
-            Unit::Seconds,
-            request_seconds.clone(),
-        );
+        let requests = Requests::register(registry, REQUEST_SECONDS);
         let photos: Family<ResultLabels, Counter> = Family::default();
         for result in ["saved", "already_there"] {
             drop(photos.get_or_create(&ResultLabels { result }));
@@ -64,7 +43,11 @@ impl Metrics {
         registry.register("queue_failures", "Requests whose photos were left in the outbox", queue_failures.clone());
         let queued_late = Counter::default();
         registry.register("queued_late", "Photos that were queued from the outbox", queued_late.clone());
-        Self(Arc::new(Numbers { requests, request_seconds, photos, queue_failures, queued_late }))
+        Self(Arc::new(Numbers { requests, photos, queue_failures, queued_late }))
+    }
+
+    pub(super) fn requests(&self) -> Requests {
+        self.0.requests.clone()
     }
 
     pub(super) fn took(&self, saved: usize, already_there: usize) {
@@ -80,14 +63,4 @@ impl Metrics {
     pub(super) fn queued_late(&self, photos: usize) {
         self.0.queued_late.inc_by(photos as u64);
     }
-}
-
-/// Counts a request and its answer.
-pub(super) async fn count(State(metrics): State<Metrics>, request: Request, next: Next) -> Response {
-    let began = Instant::now();
-    let route = ROUTES.into_iter().find(|route| request.uri().path() == *route).unwrap_or("other");
-    let response = next.run(request).await;
-    metrics.0.requests.get_or_create(&RequestLabels { route, status: response.status().as_u16() }).inc();
-    metrics.0.request_seconds.observe(began.elapsed().as_secs_f64());
-    response
 }

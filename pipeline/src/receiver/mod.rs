@@ -30,7 +30,7 @@ pub use outbox::Outbox;
 use crate::config::ReceiverSettings;
 use crate::queue::Publisher;
 use crate::store::Store;
-use crate::telemetry::{Stop, Telemetry};
+use crate::telemetry::{Stop, Telemetry, count_request};
 use crate::upload_folder::UploadFolder;
 use answer::Form;
 use error::RequestError;
@@ -106,7 +106,7 @@ pub fn router(receiver: Receiver) -> Router {
         .merge(photos)
         .fallback(async |headers: HeaderMap| RequestError::NotFound.answer(Form::of(&headers)))
         .method_not_allowed_fallback(async |headers: HeaderMap| RequestError::WrongMethod.answer(Form::of(&headers)))
-        .layer(middleware::from_fn_with_state(receiver.metrics.clone(), metrics::count))
+        .layer(middleware::from_fn_with_state(receiver.metrics.requests(), count_request))
         .with_state(receiver)
 }
 

@@ -43,6 +43,16 @@ pub enum Added {
     AlreadyThere,
 }
 
+impl Added {
+    /// The id, when it was stored.
+    pub fn saved(self) -> Option<ImageId> {
+        match self {
+            Self::Saved(id) => Some(id),
+            Self::AlreadyThere => None,
+        }
+    }
+}
+
 /// What became of the try to claim a photo.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Claim {

@@ -4,10 +4,12 @@ mod endpoint;
 mod health;
 mod logging;
 mod readiness;
+mod requests;
 mod stop;
 
 pub use endpoint::Telemetry;
 pub use health::{HealthError, health};
 pub use logging::start_log;
 pub use readiness::Readiness;
+pub(crate) use requests::{Requests, count_request};
 pub use stop::Stop;

@@ -1,24 +1,22 @@
 //! Every service in one process, on SQLite and a queue inside it.
 
-mod recognizer;
-
 use std::path::PathBuf;
 use std::time::Duration;
 
 use prometheus_client::registry::Registry;
 
-use crate::cli::{StartError, listen};
+use crate::cli::{StartError, listen, readiness};
 use crate::config::{
-    DatabaseSettings, FrontendSettings, LogSettings, ProcessorSettings, ReceiverSettings, RedeemerSettings,
+    DatabaseSettings, FrontendSettings, LogSettings, ProcessorSettings, ReceiverSettings, RecognizerSettings,
+    RedeemerSettings,
 };
 use crate::frontend::{self, Frontend};
 use crate::processor::{self, Processor};
 use crate::queue;
 use crate::receiver::{self, Outbox, Receiver};
-use crate::recognizer::Recognizer;
 use crate::redeemer::Redeemer;
 use crate::store::{RedeemPolicy, Store};
-use crate::telemetry::{Readiness, Stop, Telemetry, start_log};
+use crate::telemetry::{Stop, Telemetry, start_log};
 
 /// Database when none is set, in the working directory.
 const DATABASE: &str = "sqlite:facerecog.db";
@@ -43,7 +41,7 @@ Example:
   xdg-open http://localhost:8081")]
 pub(crate) struct All {
     #[command(flatten)]
-    recognizer: recognizer::RecognizerOptions,
+    recognizer: RecognizerSettings,
     #[command(flatten)]
     receiver: ReceiverSettings,
     #[command(flatten)]
@@ -66,8 +64,7 @@ impl All {
         self.receiver.receiver_upload_folder.get_or_insert_with(uploads);
         self.frontend.upload_folder.get_or_insert_with(uploads);
         let store = self.database.connect(Some(DATABASE)).await?;
-        let running = self.recognizer.start().await?;
-        let recognizer = Recognizer::new(running.address(), self.processor.photo_timeout())?;
+        let recognizer = self.recognizer.recognizer(self.processor.photo_timeout())?;
         let (publisher, consumer) = queue::in_process();
 
         let mut registry = Registry::default();
@@ -79,12 +76,7 @@ impl All {
         let metrics = frontend::Metrics::register(&mut registry);
         let frontend = Frontend::new(store.clone(), Some(publisher.clone()), &self.frontend, metrics)?;
         let redeemer = Redeemer::new(store.clone(), publisher, self.redeemer.policy());
-        let asked = store.clone();
-        let readiness = Readiness::until(stop.clone()).with("database", move || {
-            let store = asked.clone();
-            async move { store.ping().await }
-        });
-        let telemetry = Telemetry::new(registry, readiness);
+        let telemetry = Telemetry::new(registry, readiness(&store, &stop));
 
         let posts = listen((self.receiver.receiver_host, self.receiver.receiver_port).into()).await?;
         let pages = listen((self.frontend.frontend_host, self.frontend.frontend_port).into()).await?;
@@ -97,7 +89,6 @@ impl All {
             processor.run(consumer, stop.clone().wait()),
             redeemer.run(REDEEM_PAUSE, stop.wait()),
         );
-        running.stop().await;
         posted.and(shown).map_err(Into::into)
     }
 }
