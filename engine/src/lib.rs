@@ -19,9 +19,11 @@ pub mod embed;
 pub mod gallery;
 mod geometry;
 pub mod model;
+mod parallel;
 pub mod photo;
 pub mod recognizer;
 mod regular_file;
 mod tensor;
 
+pub use facerecog_kernels::job_pool;
 pub use geometry::{BoundingBox, Point};

@@ -2,12 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use rayon::prelude::*;
-
 use crate::detect::{DetectOptions, Detector, Face};
 use crate::embed::{Embedder, Embedding, distance, similarity};
 use crate::gallery::{EnrolRefusal, EnrolledFace, EnrolmentEmbedder, Gallery, GalleryError, Hit, PersonScore};
 use crate::model::{ModelError, Pack};
+use crate::parallel;
 use crate::photo::{Limits, Photo};
 
 /// Finds, embeds and compares faces with one pack of models. Cheap to share: wrap it in an
@@ -79,7 +78,8 @@ impl Recognizer {
     }
 
     fn embed_all(&self, photo: &Photo, faces: Vec<Face>) -> Result<Vec<(Face, Embedding)>, ModelError> {
-        faces.into_par_iter().map(|face| self.embed(photo, &face).map(|embedding| (face, embedding))).collect()
+        let embeddings = parallel::map(&faces, |face| self.embed(photo, face));
+        faces.into_iter().zip(embeddings).map(|(face, embedding)| Ok((face, embedding?))).collect()
     }
 
     /// Every face of a photo, largest first, with the known person it is, if any.

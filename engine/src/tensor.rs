@@ -1,5 +1,7 @@
 //! Interleaved RGB8 → the planar f32 that networks take.
 
+use std::ops::Range;
+
 use crate::model::Channels;
 use crate::photo::Photo;
 
@@ -42,11 +44,23 @@ pub(crate) fn padded_planes(
     height: usize,
     order: ChannelOrder,
 ) -> Vec<f32> {
-    let mut planes = vec![0.0; 3 * width * height];
-    for (plane, source) in planes.chunks_exact_mut(width * height).zip(order.0) {
-        let rows = photo.rgb().chunks_exact(photo.width() as usize * 3);
-        for (padded, row) in plane.chunks_exact_mut(width).skip(margin).zip(rows) {
-            for (value, pixel) in padded[margin..].iter_mut().zip(row.chunks_exact(3)) {
+    padded_rows(photo, margin, width, 0..height, order)
+}
+
+/// Some rows of [`padded_planes`].
+pub(crate) fn padded_rows(
+    photo: &Photo,
+    margin: usize,
+    width: usize,
+    rows: Range<usize>,
+    order: ChannelOrder,
+) -> Vec<f32> {
+    let row_bytes = photo.width() as usize * 3;
+    let mut planes = vec![0.0; 3 * width * rows.len()];
+    for (plane, source) in planes.chunks_exact_mut(width * rows.len()).zip(order.0) {
+        for (padded, row) in plane.chunks_exact_mut(width).zip(rows.clone()) {
+            let pixels = row.checked_sub(margin).and_then(|row| photo.rgb().chunks_exact(row_bytes).nth(row));
+            for (value, pixel) in padded[margin..].iter_mut().zip(pixels.unwrap_or_default().chunks_exact(3)) {
                 *value = f32::from(pixel[source]);
             }
         }

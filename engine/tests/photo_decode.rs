@@ -5,7 +5,7 @@
 
 use std::io::Cursor;
 
-use facerecog_engine::photo::{Limits, Photo, PhotoErrorKind};
+use facerecog_engine::photo::{self, Limits, Photo, PhotoErrorKind};
 use image::codecs::{png::PngEncoder, webp::WebPEncoder};
 use image::{DynamicImage, ExtendedColorType, GrayAlphaImage, ImageBuffer, ImageEncoder, ImageFormat, RgbaImage};
 
@@ -35,6 +35,19 @@ fn lossless_formats_keep_every_pixel() {
         let photo = decode(&encode(rgb_image(), format));
         assert_eq!((photo.width(), photo.height()), (3, 2), "{format:?}");
         assert_eq!(photo.rgb(), COLOURS.concat(), "{format:?}");
+    }
+}
+
+#[test]
+fn headers_claim_the_size_that_decoding_finds() {
+    use ImageFormat::{Bmp, Gif, Png, Pnm, Tiff, WebP};
+    for format in [Bmp, Gif, Png, Pnm, Tiff, WebP] {
+        assert_eq!(photo::claimed_size(&encode(rgb_image(), format)), Some((3, 2)), "{format:?}");
+    }
+    let quadrants = decode(QUADRANTS);
+    assert_eq!(photo::claimed_size(QUADRANTS), Some((quadrants.width(), quadrants.height())));
+    for nothing in [&b""[..], b"no photo", b"\xff\xd8", &QUADRANTS[..20], b"P6", b"RIFF\0\0\0\0WEBP", b"GIF89a"] {
+        assert_eq!(photo::claimed_size(nothing), None, "{}", nothing.escape_ascii());
     }
 }
 

@@ -32,8 +32,8 @@ impl From<ServeError> for EmbeddedError {
     }
 }
 
-/// A server on a free port of this host, with the built-in models. It logs to the program's `tracing` subscriber and
-/// works on photos in the program's rayon pool. Dropped, it stops without being waited for.
+/// A server on a free port of this host, with the built-in models. It logs to the program's `tracing` subscriber.
+/// Dropped, it stops without being waited for.
 #[derive(Debug)]
 pub struct Embedded {
     address: SocketAddr,

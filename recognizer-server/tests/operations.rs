@@ -77,6 +77,28 @@ fn metrics_tell_what_happened() {
     }
 }
 
+/// The nice values of the server's threads whose names begin so.
+fn nice_values(server: &Server, name: &str) -> Vec<i64> {
+    let tasks = fs::read_dir(format!("/proc/{}/task", server.id())).unwrap();
+    let stats = tasks.filter_map(|task| fs::read_to_string(task.unwrap().path().join("stat")).ok());
+    stats
+        .filter_map(|stat| {
+            let (start, fields) = stat.rsplit_once(") ")?;
+            let named = start.split_once('(')?.1.starts_with(name);
+            // The 19th field of proc_pid_stat(5), the third being the first here.
+            named.then(|| fields.split(' ').nth(16).unwrap().parse().unwrap())
+        })
+        .collect()
+}
+
+#[test]
+fn enrolment_leaves_the_cpu_to_calls() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(&known(), dir.path(), &["--threads", "2"]);
+    assert_eq!(nice_values(&server, "photo-"), [0, 0]);
+    assert_eq!(nice_values(&server, "known-"), [10, 10]);
+}
+
 #[test]
 fn a_server_without_known_people_is_alive_and_not_ready() {
     let dir = tempfile::tempdir().unwrap();

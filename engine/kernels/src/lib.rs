@@ -2,10 +2,11 @@
 //! that maps the index its only `unsafe` code.
 //!
 //! [`Kernels::chosen`] are those of the best [`Instructions`] there are. [`codes`] is the compact copy of embeddings
-//! that a search reads first, [`network`] runs convolutional networks.
+//! that a search reads first, [`network`] runs convolutional networks, [`job_pool`] shares work between threads.
 
 pub mod codes;
 mod instructions;
+pub mod job_pool;
 mod kernels;
 pub mod network;
 

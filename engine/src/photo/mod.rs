@@ -124,6 +124,15 @@ pub fn read_file(file: &File, limits: &Limits) -> Result<Vec<u8>, PhotoError> {
     source::read_file(file, limits).map_err(PhotoError::from)
 }
 
+/// Width and height that the header of a file claims, without regard to EXIF orientation. Nothing is checked: what is
+/// inside may be of another size, or broken.
+pub fn claimed_size(bytes: &[u8]) -> Option<(u32, u32)> {
+    Format::sniff(bytes)?;
+    // As for the decoders below.
+    let size = catch_unwind(|| imagesize::blob_size(bytes)).ok()?.ok()?;
+    Some((size.width.try_into().ok()?, size.height.try_into().ok()?))
+}
+
 fn decode(bytes: &[u8], limits: &Limits) -> Result<Photo, PhotoErrorKind> {
     limits.check_file(bytes.len() as u64)?;
     let format = Format::sniff(bytes).ok_or(PhotoErrorKind::UnknownFormat)?;

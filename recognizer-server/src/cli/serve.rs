@@ -8,7 +8,7 @@ use facerecog_engine::recognizer::Recognizer;
 
 use super::error::CliError;
 use super::session::{Session, SessionOptions};
-use super::{GlobalOptions, Outcome, start_threads};
+use super::{GlobalOptions, Outcome};
 use crate::config::{ConfigError, LogLevel, ServeInput, ServerConfig};
 use crate::grpc::{self, Host, ServeError};
 use crate::telemetry;
@@ -58,7 +58,6 @@ impl Serve {
         let input = with_global_options(self.input, options);
         let config = ServerConfig::resolve(input.clone())?;
         let log = Arc::new(telemetry::server_log(&config));
-        start_threads(config.threads)?;
         let again = move || ServerConfig::resolve(input.clone());
         let host = Host::Process { log: Arc::clone(&log), reread: Box::new(again) };
         grpc::serve(recognizer(&config)?, config, host)?;

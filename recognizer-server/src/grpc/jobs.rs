@@ -1,19 +1,24 @@
 //! Work on photos: off the network's threads, bounded, in order, and unable to take the server down.
 //!
-//! A call takes a place, waits for its turn, and runs as one job on the rayon pool, of which no more
-//! run at once than the pool has threads. Whoever gives up, by dropping the future, frees the place:
-//! at once while waiting, else when the job next asks whether anybody still waits for it.
+//! A call takes a place, waits for its turn, and runs as one job on the pool, of which no more run at
+//! once than the pool has threads. Whoever gives up, by dropping the future, frees the place: at once
+//! while waiting, else when the job next asks whether anybody still waits for it.
+//!
+//! The queue is bounded twice: by the number of calls, and by the time that their photos will probably
+//! take, which is that of as many photos of mean size. So those who wait behind large photos wait no
+//! longer than the others.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use facerecog_engine::job_pool::{self, JobPool};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tonic::{Code, Status};
 
+use super::photo_cost::PhotoCost;
 use super::retry_times::RetryTimes;
-use super::service_time::ServiceTime;
 use super::stages::Stages;
 use super::status::{busy, deadline_exceeded, refusal};
 
@@ -23,13 +28,13 @@ use crate::telemetry::Metrics;
 /// others wait in their streams, so that these cannot take the queue from single calls.
 const STREAMED_PER_THREAD: usize = 2;
 
-/// Runs jobs on the rayon pool, a bounded number at a time, first come, first served.
+/// Runs jobs on a pool, a bounded number at a time, first come, first served.
 #[derive(Debug, Clone)]
 pub(super) struct Jobs(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    width: usize,
+    pool: JobPool,
     queue_length: usize,
     /// Single calls that wait or run.
     places: Arc<Semaphore>,
@@ -39,9 +44,21 @@ struct Shared {
     turns: Arc<Semaphore>,
     waiting: AtomicUsize,
     running: AtomicUsize,
-    service_time: ServiceTime,
+    work: Work,
+    photo_cost: PhotoCost,
     retry_times: RetryTimes,
     metrics: Metrics,
+}
+
+/// What photos will probably take, in nanoseconds of a thread.
+#[derive(Debug, Default)]
+struct Work {
+    /// Those of single calls that wait for their turn.
+    calls: AtomicU64,
+    /// Those of streams that do.
+    streamed: AtomicU64,
+    /// Those that run, as if each had just begun.
+    running: AtomicU64,
 }
 
 /// How busy the pool is.
@@ -55,24 +72,27 @@ pub(crate) struct JobStats {
     pub(crate) waiting: usize,
     /// Jobs that run.
     pub(crate) running: usize,
-    /// What a job takes of late; zero before the first.
+    /// Time that a job takes of late, of all threads together; zero before the first.
     pub(crate) service_time: Duration,
+    /// How long a call that comes now will probably wait.
+    wait: Duration,
 }
 
 impl Jobs {
-    /// Runs `width` jobs at once, at most the threads of the rayon pool, and lets `queue_length`
-    /// calls wait besides.
-    pub(super) fn new(width: usize, queue_length: usize, metrics: Metrics) -> Self {
+    /// Runs as many jobs at once as `pool` has threads, and lets `queue_length` calls wait besides.
+    pub(super) fn new(pool: JobPool, queue_length: usize, metrics: Metrics) -> Self {
         let semaphore = |permits| Arc::new(Semaphore::new(permits));
+        let width = pool.threads();
         Self(Arc::new(Shared {
-            width,
+            pool,
             queue_length,
             places: semaphore(width + queue_length),
             stream_places: semaphore(width * STREAMED_PER_THREAD),
             turns: semaphore(width),
             waiting: AtomicUsize::new(0),
             running: AtomicUsize::new(0),
-            service_time: ServiceTime::default(),
+            work: Work::default(),
+            photo_cost: PhotoCost::default(),
             retry_times: RetryTimes::default(),
             metrics,
         }))
@@ -88,34 +108,28 @@ impl Jobs {
             return Err(deadline_exceeded());
         }
         let stats = self.stats();
-        let Ok(permit) = Arc::clone(&self.0.places).try_acquire_owned() else {
+        let permit = Arc::clone(&self.0.places).try_acquire_owned();
+        let Some(permit) = permit.ok().filter(|_| !self.0.holds_enough_work()) else {
             tracing::debug!(stats.waiting, stats.running, "queue full");
-            return Err(busy("queue_full", "the server is busy; try again", self.retry_after(now, &stats)));
+            return Err(busy("queue_full", "the server is busy; try again", self.0.retry_after(now, &stats)));
         };
-        let wait = stats.wait();
         // An idle server tries whatever there is time left for: the mean is no more than a guess.
-        if !wait.is_zero() && now + wait + stats.service_time > deadline {
-            tracing::debug!(stats.waiting, stats.running, ?wait, "queue too long for the deadline");
+        if !stats.wait.is_zero() && now + stats.wait + stats.service_time > deadline {
+            tracing::debug!(stats.waiting, stats.running, ?stats.wait, "queue too long for the deadline");
             let message = "the server is too busy to answer within the deadline; try again";
-            return Err(busy("queue_too_long", message, self.retry_after(now, &stats)));
+            return Err(busy("queue_too_long", message, self.0.retry_after(now, &stats)));
         }
-        Ok(self.waiting_in(permit))
+        Ok(self.waiting_in(permit, Asked::ByCall))
     }
 
     /// A place for a photo of a stream, as soon as there is one.
     pub(super) async fn stream_place(&self) -> Place {
         let permit = Arc::clone(&self.0.stream_places).acquire_owned().await;
-        self.waiting_in(permit.expect("the semaphore is never closed"))
+        self.waiting_in(permit.expect("the semaphore is never closed"), Asked::InStream)
     }
 
     pub(super) fn stats(&self) -> JobStats {
-        JobStats {
-            width: self.0.width,
-            queue_length: self.0.queue_length,
-            waiting: self.0.waiting.load(Ordering::Relaxed),
-            running: self.0.running.load(Ordering::Relaxed),
-            service_time: self.0.service_time.mean(),
-        }
+        self.0.stats()
     }
 
     /// Tells where the time of a photo went.
@@ -123,34 +137,79 @@ impl Jobs {
         stages.tell(&self.0.metrics);
     }
 
-    fn retry_after(&self, now: Instant, stats: &JobStats) -> Duration {
-        self.0.retry_times.next(now, stats.wait(), stats.service_time / stats.width as u32)
-    }
-
-    fn waiting_in(&self, permit: OwnedSemaphorePermit) -> Place {
+    fn waiting_in(&self, permit: OwnedSemaphorePermit, asked: Asked) -> Place {
         self.0.waiting.fetch_add(1, Ordering::Relaxed);
-        Place { since: Instant::now(), waiting: Waiting(Arc::clone(&self.0)), permit }
+        Place { since: Instant::now(), asked, waiting: Waiting(Arc::clone(&self.0)), permit }
     }
 }
 
-impl JobStats {
-    /// How long a call that comes now will probably wait.
-    fn wait(&self) -> Duration {
-        let before = (self.waiting + self.running + 1).saturating_sub(self.width);
-        self.service_time.saturating_mul(u32::try_from(before).unwrap_or(u32::MAX)) / self.width as u32
+impl Shared {
+    fn stats(&self) -> JobStats {
+        let width = self.pool.threads();
+        let (waiting, running) = (self.waiting.load(Ordering::Relaxed), self.running.load(Ordering::Relaxed));
+        let service_time = self.photo_cost.mean();
+        let wait = if waiting + running < width {
+            Duration::ZERO
+        } else {
+            // Those that read their photos do not count as work yet.
+            self.work.ahead().max(service_time) / width as u32
+        };
+        JobStats { width, queue_length: self.queue_length, waiting, running, service_time, wait }
     }
+
+    /// Whether single calls wait for as long as with a queue that is full of photos of mean size.
+    fn holds_enough_work(&self) -> bool {
+        let bound = self.photo_cost.mean().saturating_mul(u32::try_from(self.queue_length).unwrap_or(u32::MAX));
+        let calls = self.work.calls.load(Ordering::Relaxed);
+        calls > 0 && Duration::from_nanos(calls) + self.work.left_running() > bound
+    }
+
+    fn retry_after(&self, now: Instant, stats: &JobStats) -> Duration {
+        self.retry_times.next(now, stats.wait, stats.service_time / stats.width as u32)
+    }
+}
+
+impl Work {
+    /// Of those that run, half is left in the mean.
+    fn left_running(&self) -> Duration {
+        Duration::from_nanos(self.running.load(Ordering::Relaxed) / 2)
+    }
+
+    /// Of all that was accepted.
+    fn ahead(&self) -> Duration {
+        let waiting = self.calls.load(Ordering::Relaxed) + self.streamed.load(Ordering::Relaxed);
+        Duration::from_nanos(waiting) + self.left_running()
+    }
+}
+
+/// Who wants a photo to be worked on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    ByCall,
+    InStream,
 }
 
 /// A place in the queue, held until it is dropped.
 #[derive(Debug)]
 pub(super) struct Place {
     since: Instant,
+    asked: Asked,
     waiting: Waiting,
     permit: OwnedSemaphorePermit,
 }
 
 impl Place {
-    /// Runs `job` on the pool when its turn has come, and waits for its result.
+    /// Runs `read`, which may wait for files, off the network's threads. The place stays taken until it has ended,
+    /// even when nobody waits any more. A panic becomes INTERNAL.
+    pub(super) async fn read<R: Send + 'static>(
+        self,
+        read: impl FnOnce() -> Result<R, Status> + Send + 'static,
+    ) -> Result<(Self, R), Status> {
+        let done = tokio::task::spawn_blocking(move || Ok((self, read()?))).await;
+        done.unwrap_or_else(|_| Err(internal_error()))
+    }
+
+    /// Runs `job`, on photos of `pixels` together, on the pool when its turn has come, and waits for its result.
     ///
     /// DEADLINE_EXCEEDED without a beginning when `deadline` can no longer be met. The place stays
     /// taken until the job is done, even when nobody waits any more; a job whose caller left before
@@ -158,29 +217,32 @@ impl Place {
     pub(super) async fn run<R: Send + 'static>(
         self,
         deadline: Instant,
+        pixels: u64,
         job: impl FnOnce(&Caller<'_>) -> Result<R, Status> + Send + 'static,
     ) -> Result<R, Status> {
         let shared = Arc::clone(&self.waiting.0);
+        let work = shared.photo_cost.estimate(pixels);
+        let weight = Weight::new(&shared, self.asked, work);
         let (turn, expected) = match Arc::clone(&shared.turns).try_acquire_owned() {
             Ok(turn) => (turn, Duration::ZERO),
             Err(_) => {
                 let turn = Arc::clone(&shared.turns).acquire_owned().await;
-                (turn.expect("the semaphore is never closed"), shared.service_time.mean())
+                (turn.expect("the semaphore is never closed"), work)
             }
         };
         if Instant::now() + expected >= deadline {
             return Err(deadline_exceeded());
         }
         let waited = self.since.elapsed();
-        let running = Running::new(self, turn);
+        let running = Running::new(self, turn, weight);
         let (sender, receiver) = oneshot::channel();
-        rayon::spawn(move || {
+        let ran = Arc::clone(&shared);
+        shared.pool.spawn(move || {
             let done = (!sender.is_closed()).then(|| {
-                let start = Instant::now();
                 let caller = Caller { waited, has_left: &|| sender.is_closed() };
                 // The job owns what it works on, or shares it read-only: nothing half-done is seen after.
                 let done = catch_unwind(AssertUnwindSafe(|| job(&caller)));
-                shared.service_time.add(start.elapsed());
+                ran.photo_cost.add(pixels, job_pool::thread_time());
                 done
             });
             // Before the answer, so that whoever has it finds the place free.
@@ -190,10 +252,12 @@ impl Place {
                 let _ = sender.send(result);
             }
         });
-        receiver.await.unwrap_or_else(|_| {
-            Err(refusal(Code::Internal, "internal", "the photo could not be processed: internal error"))
-        })
+        receiver.await.unwrap_or_else(|_| Err(internal_error()))
     }
+}
+
+fn internal_error() -> Status {
+    refusal(Code::Internal, "internal", "the photo could not be processed: internal error")
 }
 
 /// The one who waits for a job.
@@ -224,21 +288,57 @@ impl Drop for Waiting {
 #[derive(Debug)]
 struct Running {
     shared: Arc<Shared>,
+    _weight: Weight,
     _place: OwnedSemaphorePermit,
     _turn: OwnedSemaphorePermit,
 }
 
 impl Running {
-    fn new(place: Place, turn: OwnedSemaphorePermit) -> Self {
+    fn new(place: Place, turn: OwnedSemaphorePermit, mut weight: Weight) -> Self {
         let shared = Arc::clone(&place.waiting.0);
         shared.running.fetch_add(1, Ordering::Relaxed);
-        Self { shared, _place: place.permit, _turn: turn }
+        weight.runs();
+        Self { shared, _weight: weight, _place: place.permit, _turn: turn }
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
         self.shared.running.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Counts what a job will probably take.
+#[derive(Debug)]
+struct Weight {
+    shared: Arc<Shared>,
+    nanoseconds: u64,
+    counted: fn(&Work) -> &AtomicU64,
+}
+
+impl Weight {
+    fn new(shared: &Arc<Shared>, asked: Asked, work: Duration) -> Self {
+        let counted: fn(&Work) -> &AtomicU64 = match asked {
+            Asked::ByCall => |work| &work.calls,
+            Asked::InStream => |work| &work.streamed,
+        };
+        // A year at most, so that no sum overflows.
+        let nanoseconds = u64::try_from(work.as_nanos()).unwrap_or(u64::MAX).min(u64::MAX >> 9);
+        counted(&shared.work).fetch_add(nanoseconds, Ordering::Relaxed);
+        Self { shared: Arc::clone(shared), nanoseconds, counted }
+    }
+
+    /// The job has its turn.
+    fn runs(&mut self) {
+        self.shared.work.running.fetch_add(self.nanoseconds, Ordering::Relaxed);
+        (self.counted)(&self.shared.work).fetch_sub(self.nanoseconds, Ordering::Relaxed);
+        self.counted = |work| &work.running;
+    }
+}
+
+impl Drop for Weight {
+    fn drop(&mut self) {
+        (self.counted)(&self.shared.work).fetch_sub(self.nanoseconds, Ordering::Relaxed);
     }
 }
 
@@ -255,8 +355,11 @@ mod tests {
     use super::*;
 
     fn jobs(width: usize, queue_length: usize) -> Jobs {
-        Jobs::new(width, queue_length, Metrics::new("builtin"))
+        Jobs::new(JobPool::new(width).unwrap(), queue_length, Metrics::new("builtin"))
     }
+
+    /// Of every photo, where it does not matter.
+    const PIXELS: u64 = 1000;
 
     fn hour() -> Instant {
         Instant::now() + Duration::from_secs(3600)
@@ -290,9 +393,9 @@ mod tests {
     async fn a_panic_fails_one_job_alone() {
         let jobs = jobs(1, 0);
         let panics = |_: &Caller<'_>| -> Result<(), Status> { panic!("on purpose") };
-        let status = jobs.place(hour()).unwrap().run(hour(), panics).await.unwrap_err();
+        let status = jobs.place(hour()).unwrap().run(hour(), PIXELS, panics).await.unwrap_err();
         assert_eq!(status.code(), Code::Internal);
-        assert_eq!(jobs.place(hour()).unwrap().run(hour(), |_| Ok(7)).await.unwrap(), 7);
+        assert_eq!(jobs.place(hour()).unwrap().run(hour(), PIXELS, |_| Ok(7)).await.unwrap(), 7);
         assert_eq!((jobs.stats().waiting, jobs.stats().running), (0, 0));
     }
 
@@ -312,14 +415,14 @@ mod tests {
     async fn no_more_run_at_once_than_the_width_and_first_come_is_first_served() {
         let jobs = jobs(1, 9);
         let (release, block) = blocker();
-        let first = tokio::spawn(jobs.place(hour()).unwrap().run(hour(), block));
+        let first = tokio::spawn(jobs.place(hour()).unwrap().run(hour(), PIXELS, block));
         until(|| jobs.stats().running == 1).await;
         let order = Arc::new(Mutex::new(Vec::new()));
         let mut others: Vec<_> = (0..9)
             .map(|number| {
                 let (order, jobs) = (Arc::clone(&order), jobs.clone());
                 let place = jobs.place(hour()).unwrap();
-                Box::pin(place.run(hour(), move |_| {
+                Box::pin(place.run(hour(), PIXELS, move |_| {
                     order.lock().unwrap().push((number, jobs.stats().running));
                     Ok(())
                 }))
@@ -341,18 +444,18 @@ mod tests {
     async fn whoever_gives_up_waiting_frees_the_place_at_once_and_is_not_begun() {
         let jobs = jobs(1, 1);
         let (release, block) = blocker();
-        let first = tokio::spawn(jobs.place(hour()).unwrap().run(hour(), block));
+        let first = tokio::spawn(jobs.place(hour()).unwrap().run(hour(), PIXELS, block));
         until(|| jobs.stats().running == 1).await;
         let begun = Arc::new(AtomicUsize::new(0));
         let count = |begun: &Arc<AtomicUsize>| {
             let begun = Arc::clone(begun);
             move |_: &Caller<'_>| Ok(begun.fetch_add(1, Ordering::SeqCst))
         };
-        let mut given_up = Box::pin(jobs.place(hour()).unwrap().run(hour(), count(&begun)));
+        let mut given_up = Box::pin(jobs.place(hour()).unwrap().run(hour(), PIXELS, count(&begun)));
         assert!(begin(given_up.as_mut()).is_pending());
         assert!(jobs.place(hour()).is_err());
         drop(given_up);
-        let last = jobs.place(hour()).expect("the place is free").run(hour(), count(&begun));
+        let last = jobs.place(hour()).expect("the place is free").run(hour(), PIXELS, count(&begun));
         drop(release);
         first.await.unwrap().unwrap();
         last.await.unwrap();
@@ -375,7 +478,7 @@ mod tests {
                 Ok(())
             }
         };
-        let running = tokio::spawn(jobs.place(hour()).unwrap().run(hour(), wait_for_leave));
+        let running = tokio::spawn(jobs.place(hour()).unwrap().run(hour(), PIXELS, wait_for_leave));
         // A job that has its turn, but has not begun, would not be begun at all.
         until(|| begun.load(Ordering::SeqCst) == 1).await;
         running.abort();
@@ -390,23 +493,82 @@ mod tests {
         assert_eq!(jobs.place(Instant::now()).unwrap_err().code(), Code::DeadlineExceeded);
 
         // A minute a job, so far.
-        jobs.0.service_time.add(Duration::from_secs(60));
+        jobs.0.photo_cost.add(PIXELS, Duration::from_secs(60));
         let soon = Instant::now() + Duration::from_secs(30);
         let (release, block) = blocker();
-        let first = tokio::spawn(jobs.place(soon).expect("an idle server tries").run(soon, block));
+        let first = tokio::spawn(jobs.place(soon).expect("an idle server tries").run(soon, PIXELS, block));
         until(|| jobs.stats().running == 1).await;
         let status = jobs.place(soon).unwrap_err();
         assert_eq!((status.code(), reason(&status).as_str()), (Code::Unavailable, "queue_too_long"));
         assert_eq!(status.get_details_retry_info().unwrap().retry_delay, Some(RETRY_AFTER.1));
 
         let begin_never = |_: &Caller<'_>| -> Result<(), Status> { panic!("begun") };
-        let mut late = Box::pin(jobs.place(hour()).unwrap().run(soon, begin_never));
+        let mut late = Box::pin(jobs.place(hour()).unwrap().run(soon, PIXELS, begin_never));
         assert!(begin(late.as_mut()).is_pending());
         drop(release);
         first.await.unwrap().unwrap();
         // The quick job before has not brought the mean below half a minute.
         assert_eq!(late.await.unwrap_err().code(), Code::DeadlineExceeded);
         assert_eq!((jobs.stats().waiting, jobs.stats().running), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn few_large_photos_fill_the_queue() {
+        let jobs = jobs(1, 8);
+        // 10 ms a photo of 1000 pixels.
+        for pixels in [500, 1500].into_iter().cycle().take(64) {
+            jobs.0.photo_cost.add(pixels, Duration::from_micros(10 * pixels));
+        }
+        let (release, block) = blocker();
+        let first = tokio::spawn(jobs.place(hour()).unwrap().run(hour(), PIXELS, block));
+        until(|| jobs.stats().running == 1).await;
+        let wait = |pixels: u64| Box::pin(jobs.place(hour()).expect("not full").run(hour(), pixels, |_| Ok(())));
+        // As much work as that of eight photos, half of the running one included.
+        let mut large = wait(7_600);
+        assert!(begin(large.as_mut()).is_pending());
+        let status = jobs.place(hour()).unwrap_err();
+        assert_eq!((status.code(), reason(&status).as_str()), (Code::Unavailable, "queue_full"));
+        drop(large);
+        let mut small: Vec<_> = (0..8).map(|_| wait(900)).collect();
+        for small in &mut small {
+            assert!(begin(small.as_mut()).is_pending());
+        }
+        drop(release);
+        first.await.unwrap().unwrap();
+        for small in small {
+            small.await.unwrap();
+        }
+        assert_eq!(jobs.0.work.ahead(), Duration::ZERO);
+    }
+
+    #[tokio::test]
+    async fn a_photo_is_let_in_however_large_when_nobody_waits() {
+        let jobs = jobs(1, 1);
+        jobs.0.photo_cost.add(1, Duration::from_micros(1));
+        let (release, block) = blocker();
+        let first = tokio::spawn(jobs.place(hour()).unwrap().run(hour(), 1_000_000, block));
+        until(|| jobs.stats().running == 1).await;
+        let second = jobs.place(hour()).expect("nobody waits").run(hour(), 1_000_000, |_| Ok(()));
+        drop(release);
+        first.await.unwrap().unwrap();
+        second.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_place_is_taken_as_long_as_its_photo_is_read() {
+        let jobs = jobs(1, 0);
+        let (release, blocked) = mpsc::channel::<()>();
+        let mut reading = Box::pin(jobs.place(hour()).unwrap().read(move || {
+            let _ = blocked.recv();
+            Ok(())
+        }));
+        assert!(begin(reading.as_mut()).is_pending());
+        drop(reading);
+        assert!(jobs.place(hour()).is_err());
+        drop(release);
+        until(|| jobs.place(hour()).is_ok()).await;
+        let panics = || -> Result<(), Status> { panic!("on purpose") };
+        assert_eq!(jobs.place(hour()).unwrap().read(panics).await.unwrap_err().code(), Code::Internal);
     }
 
     #[tokio::test]

@@ -1,11 +1,13 @@
 //! Reading photos for callers: from the allowed folders alone, within limits.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use facerecog_engine::photo::{self, Limits, Photo, PhotoError};
 use tonic::{Code, Status};
 
+use super::jobs::Place;
 use super::photo_roots::{PhotoRoots, Refusal};
 use super::status::{photo_status, refusal};
 
@@ -25,20 +27,47 @@ pub(super) enum PhotoSource {
     Path(PathBuf),
 }
 
-// All of them read or decode: not for the network's threads.
+/// The file of a photo, in memory.
+#[derive(Debug)]
+pub(super) struct PhotoFile {
+    pub(super) content: Bytes,
+    /// Where it was read from, for errors.
+    path: Option<PathBuf>,
+    /// How long it took to read it.
+    pub(super) reading: Duration,
+    /// Pixels that its header claims; 0 where that is nothing, or more than is decoded.
+    pub(super) pixels: u64,
+}
+
 impl PhotoAccess {
-    /// The photo that a caller gives.
-    pub(super) fn load(&self, source: &PhotoSource) -> Result<Photo, Status> {
+    /// The file of the photo that a caller gives, read while `place` is held.
+    pub(super) async fn fetch(&self, source: PhotoSource, place: Place) -> Result<(Place, PhotoFile), Status> {
         match source {
-            PhotoSource::Bytes(bytes) => self.decode(bytes),
-            PhotoSource::Path(path) => self.open(path),
+            PhotoSource::Bytes(content) => {
+                let pixels = self.pixels(&content);
+                Ok((place, PhotoFile { content, path: None, reading: Duration::ZERO, pixels }))
+            }
+            PhotoSource::Path(path) => {
+                let photos = self.clone();
+                let read = move || {
+                    let start = Instant::now();
+                    let content = photos.read(&path)?;
+                    let pixels = photos.pixels(&content);
+                    Ok(PhotoFile { content: content.into(), path: Some(path), reading: start.elapsed(), pixels })
+                };
+                place.read(read).await
+            }
         }
     }
 
-    /// The photo at `path`.
-    pub(super) fn open(&self, path: &Path) -> Result<Photo, Status> {
-        let bytes = self.read(path)?;
-        Photo::decode(&bytes, &self.limits).map_err(|error| photo_status(&error.at(path)))
+    /// The photo of a file: not for the network's threads.
+    pub(super) fn decode(&self, file: &PhotoFile) -> Result<Photo, Status> {
+        Photo::decode(&file.content, &self.limits).map_err(|error| {
+            photo_status(&match &file.path {
+                Some(path) => error.at(path),
+                None => error,
+            })
+        })
     }
 
     /// The content of the file at `path`, not decoded.
@@ -56,8 +85,9 @@ impl PhotoAccess {
         photo::read_file(&file, &self.limits).map_err(|error| photo_status(&error.at(path)))
     }
 
-    /// The photo that `bytes` are the file of.
-    pub(super) fn decode(&self, bytes: &[u8]) -> Result<Photo, Status> {
-        Photo::decode(bytes, &self.limits).map_err(|error| photo_status(&error))
+    fn pixels(&self, content: &[u8]) -> u64 {
+        let (width, height) = photo::claimed_size(content).unwrap_or_default();
+        let pixels = u64::from(width) * u64::from(height);
+        if pixels <= self.limits.max_pixels { pixels } else { 0 }
     }
 }

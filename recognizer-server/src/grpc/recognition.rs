@@ -7,7 +7,7 @@ use facerecog_engine::recognizer::{RecognizeOptions, RecognizedFace, Recognizer}
 use tonic::Status;
 
 use super::jobs::{Caller, Jobs};
-use super::photo_access::{PhotoAccess, PhotoSource};
+use super::photo_access::{PhotoAccess, PhotoFile};
 use super::stages::{Stages, timed};
 use super::status::identify_status;
 
@@ -18,7 +18,7 @@ pub(super) struct RecognitionJob {
     pub(super) photos: PhotoAccess,
     pub(super) jobs: Jobs,
     pub(super) gallery: Arc<Gallery>,
-    pub(super) source: PhotoSource,
+    pub(super) file: PhotoFile,
     pub(super) options: RecognizeOptions,
 }
 
@@ -36,14 +36,14 @@ pub(super) struct Recognized {
 impl RecognitionJob {
     /// Decodes and recognises: not for the network's threads.
     pub(super) fn run(self, caller: &Caller<'_>) -> Result<Recognized, Status> {
-        let mut stages = Stages { waiting: caller.waited, ..Stages::default() };
+        let mut stages = Stages { waiting: caller.waited, decode: self.file.reading, ..Stages::default() };
         let result = self.recognize(caller, &mut stages);
         self.jobs.photo_done(&stages);
         result
     }
 
     fn recognize(&self, caller: &Caller<'_>, stages: &mut Stages) -> Result<Recognized, Status> {
-        let photo = timed(&mut stages.decode, || self.photos.load(&self.source))?;
+        let photo = timed(&mut stages.decode, || self.photos.decode(&self.file))?;
         caller.still_waits()?;
         let recognition = self.recognizer.recognize(&photo, &self.gallery, &self.options);
         let recognition = recognition.map_err(|error| identify_status(&error))?;

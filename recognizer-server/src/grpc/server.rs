@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use facerecog_engine::job_pool::JobPool;
 use facerecog_engine::recognizer::Recognizer;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -100,7 +101,7 @@ pub(crate) enum Host {
 
 /// Serves until its host stops it.
 pub(crate) fn serve(recognizer: Recognizer, config: ServerConfig, host: Host) -> Result<(), ServeError> {
-    // Photos are worked on by the rayon pool; these threads only move messages.
+    // Photos are worked on by threads of their own; these only move messages.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -131,7 +132,8 @@ async fn run(recognizer: Recognizer, config: ServerConfig, host: Host) -> Result
     let recognizer = Arc::new(recognizer);
     let metrics = Metrics::new(&config.pack);
     let live = LiveGallery::new();
-    let jobs = Jobs::new(rayon::current_num_threads(), config.queue_length, metrics.clone());
+    let pool = JobPool::new(config.threads).map_err(ServeError::Start)?;
+    let jobs = Jobs::new(pool, config.queue_length, metrics.clone());
     let draining = Draining::new();
     let stopping = Draining::new();
     let known = KnownPhotos::new(config.known.clone());
@@ -144,7 +146,7 @@ async fn run(recognizer: Recognizer, config: ServerConfig, host: Host) -> Result
     };
     let watcher = Watcher::new(Arc::clone(&recognizer), watched, live.clone(), metrics.clone());
     let reindexer = watcher.reindexer();
-    std::thread::Builder::new().name("known-people".into()).spawn(move || watcher.run()).map_err(ServeError::Start)?;
+    watcher.start(config.threads).map_err(ServeError::Start)?;
 
     let state = State { live: live.clone(), jobs: jobs.clone(), draining: draining.clone() };
     let metrics_port = serve_metrics(&config, metrics.clone(), state).await?;

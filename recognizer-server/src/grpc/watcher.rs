@@ -1,5 +1,6 @@
 //! Keeps the gallery up to date with the folder of known people and with the index.
 
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -28,6 +29,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// After an enrolment that failed as a whole (another process writes the index, the disk is full).
 const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// How much less than other threads those that enrol are given of the CPU, as `nice` counts: a tenth of their share.
+const NICE: i32 = 10;
 
 /// What is watched, and how it is read.
 #[derive(Debug)]
@@ -93,9 +97,21 @@ impl Watcher {
         self.reindexer.clone()
     }
 
+    /// Starts as many threads as given, for nothing else.
+    pub(super) fn start(self, threads: usize) -> io::Result<()> {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .thread_name(|number| format!("known-{number}"))
+            .start_handler(|_| yield_to_calls())
+            .build()
+            .map_err(io::Error::other)?;
+        pool.spawn(move || self.run());
+        Ok(())
+    }
+
     /// Learns the folder, then watches it until [`Reindexer::stop`], and answers requests until the process
     /// ends.
-    pub(super) fn run(mut self) {
+    fn run(mut self) {
         let reindexer = self.reindexer.clone();
         KnownPhotos::new(self.known.clone()).remove_abandoned();
         let mut next_look = Instant::now();
@@ -308,4 +324,10 @@ fn log(report: &EnrolmentReport) {
         "known people enrolled in {:.1} s",
         report.seconds
     );
+}
+/// Lets the threads that answer calls go first: those are waited for.
+fn yield_to_calls() {
+    if let Err(error) = rustix::process::nice(NICE) {
+        tracing::debug!(%error, "enrolling with as much of the CPU as calls have");
+    }
 }

@@ -1,10 +1,9 @@
 //! R-Net and O-Net: a closer look at each box.
 
-use rayon::prelude::*;
-
 use super::candidate::{Candidate, crop, squared};
 use crate::detect::{Face, Overlap, non_maximum_suppression};
 use crate::model::{ModelError, Network, Output};
+use crate::parallel;
 use crate::photo::Photo;
 use crate::tensor::{ChannelOrder, planes};
 use crate::{BoundingBox, Point};
@@ -15,6 +14,9 @@ const RNET_NMS_IOU: f32 = 0.7;
 
 const ONET_SIDE: u32 = 48;
 const ONET_NMS_OVERLAP: f32 = 0.7;
+
+/// Boxes that a thread looks at together: to hand them out one by one takes as long as R-Net.
+const BOXES_AT_ONCE: usize = 8;
 
 /// R-Net: drops most boxes and moves the others.
 #[derive(Debug)]
@@ -32,16 +34,14 @@ impl RefinementNetwork {
 
     /// The boxes that look like a face on 24×24 pixels, moved onto it and made square.
     pub(super) fn refine(&self, photo: &Photo, candidates: Vec<Candidate>) -> Result<Vec<Candidate>, ModelError> {
-        let seen: Vec<Option<Refined>> = candidates
-            .into_par_iter()
-            .map(|candidate| {
-                let Some(outputs) = look(&self.network, photo, &candidate, RNET_SIDE)? else { return Ok(None) };
-                let score = face_probability(&self.network, &outputs[self.probability])?;
-                let regression = numbers(&self.network, &outputs[self.regression])?;
-                Ok((score > RNET_MIN_SCORE)
-                    .then_some(Refined { candidate: Candidate { score, ..candidate }, regression }))
-            })
-            .collect::<Result<_, ModelError>>()?;
+        let refined = |candidate: &Candidate| {
+            let Some(outputs) = look(&self.network, photo, candidate, RNET_SIDE)? else { return Ok(None) };
+            let score = face_probability(&self.network, &outputs[self.probability])?;
+            let regression = numbers(&self.network, &outputs[self.regression])?;
+            Ok((score > RNET_MIN_SCORE).then_some(Refined { candidate: Candidate { score, ..*candidate }, regression }))
+        };
+        let seen = parallel::map_several(&candidates, BOXES_AT_ONCE, refined);
+        let seen: Vec<Option<Refined>> = seen.into_iter().collect::<Result<_, ModelError>>()?;
         let seen: Vec<Refined> = seen.into_iter().flatten().collect();
         let boxes: Vec<_> = seen.iter().map(|refined| (refined.candidate.bbox, refined.candidate.score)).collect();
         let kept = non_maximum_suppression(&boxes, RNET_NMS_IOU, Overlap::Union);
@@ -75,20 +75,19 @@ impl OutputNetwork {
         candidates: Vec<Candidate>,
         min_score: f32,
     ) -> Result<Vec<Face>, ModelError> {
-        let faces: Vec<Option<Face>> = candidates
-            .into_par_iter()
-            .map(|candidate| {
-                let Some(outputs) = look(&self.network, photo, &candidate, ONET_SIDE)? else { return Ok(None) };
-                let score = face_probability(&self.network, &outputs[self.probability])?;
-                if score <= min_score {
-                    return Ok(None);
-                }
-                let regression = numbers(&self.network, &outputs[self.regression])?;
-                let points: [f32; 10] = numbers(&self.network, &outputs[self.points])?;
-                let bbox = Refined { candidate, regression }.regressed();
-                Ok(Some(Face { bbox, score, landmarks: landmarks(&candidate.bbox, &points) }))
-            })
-            .collect::<Result<_, ModelError>>()?;
+        let finished = |&candidate: &Candidate| {
+            let Some(outputs) = look(&self.network, photo, &candidate, ONET_SIDE)? else { return Ok(None) };
+            let score = face_probability(&self.network, &outputs[self.probability])?;
+            if score <= min_score {
+                return Ok(None);
+            }
+            let regression = numbers(&self.network, &outputs[self.regression])?;
+            let points: [f32; 10] = numbers(&self.network, &outputs[self.points])?;
+            let bbox = Refined { candidate, regression }.regressed();
+            Ok(Some(Face { bbox, score, landmarks: landmarks(&candidate.bbox, &points) }))
+        };
+        let faces = parallel::map_several(&candidates, BOXES_AT_ONCE, finished);
+        let faces: Vec<Option<Face>> = faces.into_iter().collect::<Result<_, ModelError>>()?;
         let faces: Vec<Face> = faces.into_iter().flatten().collect();
         let boxes: Vec<_> = faces.iter().map(|face| (face.bbox, face.score)).collect();
         let kept = non_maximum_suppression(&boxes, ONET_NMS_OVERLAP, Overlap::Smaller);

@@ -5,14 +5,16 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use facerecog_kernels::Kernels;
 use facerecog_kernels::codes::{BLOCK_ROWS, Batch, Found, Line, Probe, block_lines};
-use rayon::prelude::*;
 
 use super::nearest::Collector;
+use crate::parallel;
 
 /// With fewer rows than this, handing out the work costs more than it saves.
 pub(super) const ROWS_FOR_THREADS: usize = 50_000;
-/// Rows that a thread takes at once: 8 MiB of 128 numbers each, 2 MiB of codes.
-const ROWS_PER_TASK: usize = 16_384;
+/// Fewest rows that a thread takes at once: 8 MiB of 128 numbers each, 2 MiB of codes.
+const ROWS_AT_ONCE: usize = 16_384;
+/// Parts that the rows are divided into, at most: enough for all threads to end together.
+const MOST_PARTS: usize = 256;
 /// Probes compared with a row while it is at hand. The codes of so many lie in the nearest cache beside the rows.
 const PROBES_AT_ONCE: usize = 64;
 
@@ -57,18 +59,15 @@ impl<'a> Rows<'a> {
         }
         let limits = (0..probes.len()).map(|_| AtomicU32::new(f32::INFINITY.to_bits())).collect();
         let search = Search { limits, ..search };
-        (0..count.div_ceil(ROWS_PER_TASK))
-            .into_par_iter()
-            .fold(
-                || Part::new(&search, collectors()),
-                |mut part, task| {
-                    let start = task * ROWS_PER_TASK;
-                    part.scan(start..count.min(start + ROWS_PER_TASK));
-                    part
-                },
-            )
-            .map(|part| part.collectors)
-            .reduce(collectors, |a, b| a.into_iter().zip(b).map(|(a, b)| a.merge(b)).collect())
+        let rows = ROWS_AT_ONCE.max(count.div_ceil(MOST_PARTS).next_multiple_of(ROWS_AT_ONCE));
+        let starts: Vec<usize> = (0..count).step_by(rows).collect();
+        let scanned = parallel::map(&starts, |&start| {
+            let mut part = Part::new(&search, collectors());
+            part.scan(start..count.min(start + rows));
+            part.collectors
+        });
+        let merged = |a: Vec<C>, b: Vec<C>| a.into_iter().zip(b).map(|(a, b)| a.merge(b)).collect();
+        scanned.into_iter().reduce(merged).unwrap_or_default()
     }
 }
 

@@ -13,7 +13,7 @@ use super::question::photo_source;
 use super::{RecognizerService, answer, known_name};
 use crate::grpc::call::{Call, within};
 use crate::grpc::known_photos::KnownPhotosError;
-use crate::grpc::photo_access::PhotoSource;
+use crate::grpc::photo_access::PhotoFile;
 use crate::grpc::status::{identify_status, refusal};
 
 /// A photo that was looked at.
@@ -47,19 +47,24 @@ impl RecognizerService {
     async fn candidate(&self, request: EnrollRequest, deadline: Instant) -> Result<Candidate, Status> {
         let place = self.jobs.place(deadline)?;
         let gallery = self.live.gallery().await?;
+        let EnrollRequest { person, image_name, photo, allow_unlike } = request;
+        let (place, file) = self.photos.fetch(photo_source(photo)?, place).await?;
+        let pixels = file.pixels;
         let service = self.clone();
-        place.run(deadline, move |_| service.examine(request, &gallery)).await
+        place.run(deadline, pixels, move |_| service.examine(person, &image_name, file, allow_unlike, &gallery)).await
     }
 
     /// Decodes: not for the network's threads.
-    fn examine(&self, request: EnrollRequest, gallery: &Gallery) -> Result<Candidate, Status> {
-        let EnrollRequest { person, image_name, photo, allow_unlike } = request;
-        let content = match photo_source(photo)? {
-            PhotoSource::Bytes(content) => content,
-            PhotoSource::Path(path) => self.photos.read(&path)?.into(),
-        };
-        let image_name = known_name::image_name(&image_name, &person, &content)?;
-        let photo = self.photos.decode(&content)?;
+    fn examine(
+        &self,
+        person: String,
+        image_name: &str,
+        file: PhotoFile,
+        allow_unlike: bool,
+        gallery: &Gallery,
+    ) -> Result<Candidate, Status> {
+        let image_name = known_name::image_name(image_name, &person, &file.content)?;
+        let photo = self.photos.decode(&file)?;
         let faces = self.engine.embed_faces(&photo).map_err(|error| identify_status(&error.into()))?;
         let (faces, embeddings): (Vec<Face>, Vec<_>) = faces.into_iter().unzip();
 
@@ -72,7 +77,7 @@ impl RecognizerService {
             rejections.extend(unlike(embedding, &person, gallery, threshold));
         }
         let face = faces.first().map(|face| answer::face(face, self.engine.quality(face)));
-        Ok(Candidate { person, image_name, content, face, rejections })
+        Ok(Candidate { person, image_name, content: file.content, face, rejections })
     }
 
     /// Puts the photo into the known folder and the gallery: into both or into none.

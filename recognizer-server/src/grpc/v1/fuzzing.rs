@@ -132,8 +132,8 @@ impl Requests {
     fn open(&self, source: &PhotoSource) {
         let PhotoSource::Path(path) = source else { return };
         for path in [path, &self.folder.path().join("in").join(path)] {
-            match self.photos.open(path) {
-                Ok(photo) => assert_eq!(photo.rgb(), [255, 0, 0], "{}: opened", path.display()),
+            match self.photos.read(path) {
+                Ok(content) => assert_eq!(content, INSIDE, "{}: read", path.display()),
                 Err(status) => assert!(!status.message().is_empty()),
             }
         }

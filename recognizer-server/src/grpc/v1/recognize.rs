@@ -33,12 +33,14 @@ impl RecognizerService {
         deadline: Instant,
         held: impl Send + 'static,
     ) -> Result<RecognizeResponse, Status> {
+        let (place, file) = self.photos.fetch(question.source, place).await?;
+        let pixels = file.pixels;
         let job = RecognitionJob {
             recognizer: Arc::clone(&self.engine),
             photos: self.photos.clone(),
             jobs: self.jobs.clone(),
             gallery: self.live.gallery().await?,
-            source: question.source,
+            file,
             options: question.options,
         };
         let work = move |caller: &Caller<'_>| {
@@ -46,7 +48,7 @@ impl RecognizerService {
             drop(held);
             recognized
         };
-        let recognized = place.run(deadline, work).await?;
+        let recognized = place.run(deadline, pixels, work).await?;
         Ok(answer::recognize_response(recognized, question.include_embeddings))
     }
 }

@@ -9,8 +9,8 @@ use super::proto::{VerifyRequest, VerifyResponse};
 use super::question::photo_source;
 use super::{RecognizerService, answer};
 use crate::grpc::call::{Call, within};
-use crate::grpc::jobs::Caller;
-use crate::grpc::photo_access::PhotoSource;
+use crate::grpc::jobs::{Caller, Place};
+use crate::grpc::photo_access::{PhotoFile, PhotoSource};
 use crate::grpc::stages::{Stages, timed};
 use crate::grpc::status::{identify_status, of_photo};
 
@@ -25,25 +25,40 @@ impl RecognizerService {
         let second = photo_source(request.second).map_err(|status| of_photo("second", &status))?;
         let deadline = call.deadline();
         let place = self.jobs.place(deadline)?;
+        within(deadline, self.compare(first, second, place, call)).await.map(Response::new)
+    }
+
+    async fn compare(
+        &self,
+        first: PhotoSource,
+        second: PhotoSource,
+        place: Place,
+        call: Call,
+    ) -> Result<VerifyResponse, Status> {
+        let deadline = call.deadline();
+        let (place, first) = self.photos.fetch(first, place).await.map_err(|status| of_photo("first", &status))?;
+        let (place, second) = self.photos.fetch(second, place).await.map_err(|status| of_photo("second", &status))?;
+        let pixels = first.pixels + second.pixels;
         let service = self.clone();
         let work = move |caller: &Caller<'_>| {
-            let mut stages = Stages::default();
-            let compared = service.compare(first, second, caller, &mut stages);
+            let reading = first.reading + second.reading;
+            let mut stages = Stages { waiting: caller.waited, decode: reading, ..Stages::default() };
+            let compared = service.compare_largest(&first, &second, caller, &mut stages);
             service.jobs.photo_done(&stages);
             drop(call);
             compared
         };
-        within(deadline, place.run(deadline, work)).await.map(Response::new)
+        place.run(deadline, pixels, work).await
     }
 
-    fn compare(
+    /// Decodes: not for the network's threads.
+    fn compare_largest(
         &self,
-        first: PhotoSource,
-        second: PhotoSource,
+        first: &PhotoFile,
+        second: &PhotoFile,
         caller: &Caller<'_>,
         stages: &mut Stages,
     ) -> Result<VerifyResponse, Status> {
-        stages.waiting = caller.waited;
         let first = self.largest_face(first, stages).map_err(|status| of_photo("first", &status))?;
         caller.still_waits()?;
         let second = self.largest_face(second, stages).map_err(|status| of_photo("second", &status))?;
@@ -66,9 +81,9 @@ impl RecognizerService {
         Ok(response)
     }
 
-    fn largest_face(&self, source: PhotoSource, stages: &mut Stages) -> Result<Option<(Face, Embedding)>, Status> {
+    fn largest_face(&self, file: &PhotoFile, stages: &mut Stages) -> Result<Option<(Face, Embedding)>, Status> {
         let network_failed = |error: ModelError| identify_status(&error.into());
-        let photo = timed(&mut stages.decode, || self.photos.load(&source))?;
+        let photo = timed(&mut stages.decode, || self.photos.decode(file))?;
         let faces = timed(&mut stages.detect, || self.engine.detect(&photo));
         let Some(face) = faces.map_err(network_failed)?.into_iter().next() else { return Ok(None) };
         stages.faces += 1;
