@@ -2,6 +2,7 @@
 
 mod all_process;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -131,6 +132,29 @@ fn upload(all: &AllProcess, file: &Path) -> u64 {
     ids(status, &answer)[0]
 }
 
+/// Every metric and every value of its label `result` or `state` is in docs/pipeline.md, and no other.
+fn metrics_are_told_to_operators(all: &AllProcess) {
+    let (status, text) = ask(all.frontend(), "GET /metrics HTTP/1.1", b"");
+    assert_eq!(status, 200, "{text}");
+    let page = fs::read_to_string(in_repository("docs/pipeline.md")).expect("the page");
+    let kinds = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
+    let metrics: BTreeSet<String> = kinds
+        .map(|(name, kind)| match kind {
+            "counter" => format!("{name}_total"),
+            "info" => format!("{name}_info"),
+            _ => name.to_owned(),
+        })
+        .collect();
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `facerecog_")?.split_once('`'));
+    let told: BTreeSet<String> = rows.map(|(name, _)| format!("facerecog_{name}")).collect();
+    assert_eq!(told, metrics);
+    for label in ["result=\"", "state=\""] {
+        for value in text.lines().filter_map(|line| between(line, label, "\"")) {
+            assert!(page.contains(&format!("`{value}`")), "{label}{value}");
+        }
+    }
+}
+
 #[test]
 fn photos_are_sent_and_people_seen() {
     let dir = tempfile::tempdir().unwrap();
@@ -159,6 +183,7 @@ fn photos_are_sent_and_people_seen() {
     }
     let (status, people) = ask(all.frontend(), "GET /people HTTP/1.1", b"");
     assert!(status == 200 && people.contains("obama") && people.contains("biden"), "{people}");
+    metrics_are_told_to_operators(&all);
     assert!(all.terminate().success());
     for file in ["facerecog.db", "index/CURRENT", "uploads"] {
         assert!(dir.path().join("facerecog-data").join(file).exists(), "{file}");
