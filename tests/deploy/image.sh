@@ -12,7 +12,7 @@ container=$(buildah from --pull-never "$image")
 trap 'buildah rm "$container" >/dev/null' EXIT
 mounted=$(buildah mount "$container")
 # What a runtime adds to an image.
-mkdir -p "$mounted/proc" "$mounted/etc"
+mkdir -p "$mounted/proc" "$mounted/etc" "$mounted/dev"
 echo "127.0.0.1 localhost" >"$mounted/etc/hosts"
 
 unshare --mount --net --pid --fork --kill-child --mount-proc \

@@ -11,6 +11,11 @@ program=$3
 ip link set lo up
 mount --bind "$mounted" "$mounted"
 mount -t proc proc "$mounted/proc"
+mount -t tmpfs -o mode=0755 dev "$mounted/dev"
+for device in null zero full random urandom; do
+    touch "$mounted/dev/$device"
+    mount --bind "/dev/$device" "$mounted/dev/$device"
+done
 mount --bind -o ro "$root/known_people" "$mounted/known_people"
 mount --bind -o ro "$root/examples" "$mounted/unknown_people"
 mount -t tmpfs -o uid=65532,gid=65532,mode=0700 data "$mounted/$folder"
@@ -31,7 +36,7 @@ done
 [ "$ready" = yes ] || { echo "not ready:"; cat "$mounted/$folder/log"; exit 1; }
 
 tail -n +2 "$root/examples/expected.csv" | while IFS=, read -r photo expected _; do
-    person=$(person_on "$photo") || exit 1
+    person=$(person_on "$photo") || { cat "$mounted/$folder/log"; exit 1; }
     echo "$photo: $person"
     [ "$person" = "$expected" ] || { echo "not $expected"; exit 1; }
 done

@@ -15,7 +15,7 @@ person_on() {
     id=$(curl --silent --show-error --fail --header 'accept: application/json' --form "photo=@$root/examples/$1" \
         http://127.0.0.1:8000/images | sed -E 's/.*"id":([0-9]+).*/\1/')
     for _ in $(seq 100); do
-        page=$(curl --silent --show-error --fail "http://127.0.0.1:8081/photos/$id")
+        page=$(curl --silent --show-error --fail "http://127.0.0.1:8081/photos/$id") || return 1
         case $page in
             *'class="status failed"'*) echo not_found; return ;;
             *'class="status processed"'*) echo "$page" | sed -nE 's|.*<dt>Person</dt><dd>(.*)</dd>.*|\1.jpg|p'; return ;;
