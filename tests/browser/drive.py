@@ -115,23 +115,25 @@ def settles(page, path, person, status):
 
 
 def upload_and_watch(browser, examples):
-    """A photo is uploaded; its row comes, and then, without loading anew, the person."""
-    with browser.page() as page:
+    """A photo is uploaded; another who looks at the page sees row and person come, without loading it anew."""
+    with browser.page() as watching, browser.page() as page:
         page.goto("/")
         expect(page).to_have_title("Persons of Interest")
         expect(page.get_by_role("heading", level=1)).to_have_text("Persons of Interest")
         headings = page.get_by_role("columnheader").all_inner_texts()
         assert headings[:4] == ["ID", "Path", "Person", "Status"], headings
         expect(page.locator("#count")).to_have_text("0 photos")
+        watching.goto("/")
+        watching.evaluate("window.loadedOnce = true")
 
         upload(page, examples / "obama2.jpg")
         expect(page.get_by_text("One photo was added.")).to_be_visible()
         expect(page.locator("#rows tr")).to_have_count(1)
         path = newest_path(page)
-        page.evaluate("window.loadedOnce = true")
+        settles(watching, path, "obama", "Processed")
+        assert watching.evaluate("window.loadedOnce"), "the page was loaded anew"
+        expect(watching.locator("#announcement")).to_contain_text("obama")
         settles(page, path, "obama", "Processed")
-        assert page.evaluate("window.loadedOnce"), "the page was loaded anew"
-        expect(page.locator("#announcement")).to_contain_text("obama")
 
         image = row(page, path).locator("img")
         image.scroll_into_view_if_needed()
