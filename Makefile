@@ -18,7 +18,7 @@ help:
 	@echo "make fuzz       every fuzz target for SECONDS=600; takes nightly Rust and cargo-fuzz"
 	@echo "make compare    the same work by other libraries, side by side: WORK=search, search-open"
 	@echo "make manifests  check deploy/ against Kubernetes and the programs; takes Go"
-	@echo "make image      static binaries, container images of them, and a try; takes buildah and root"
+	@echo "make image      static binaries, container images of them, and a try; takes buildah, curl and root"
 	@echo "make build      build alone: $(RECOGNIZER)"
 
 build:
@@ -84,4 +84,5 @@ image:
 			--build-arg REVISION=$$(git rev-parse HEAD) --tag facerecog/$$image:$(VERSION) . || exit 1; \
 	done
 	@buildah images --format '{{.Name}}:{{.Tag}} {{.Size}}' | grep facerecog/
-	@sh tests/deploy/image.sh facerecog/recognizer:$(VERSION)
+	@sh tests/deploy/image.sh facerecog/recognizer:$(VERSION) recognizer
+	@sh tests/deploy/image.sh facerecog/pipeline:$(VERSION) pipeline

@@ -19,6 +19,7 @@ mod telemetry;
 pub use embedded::{Embedded, EmbeddedError, EmbeddedOptions};
 #[doc(hidden)]
 pub use grpc::fuzzing;
+pub use telemetry::PHOTO_NAMES;
 
 /// Runs the command that the process was called with, and tells its exit status.
 pub fn run() -> std::process::ExitCode {

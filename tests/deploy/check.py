@@ -12,6 +12,7 @@ import compose
 import connections
 import manifests
 import mutations
+import photos
 import policy
 import programs
 import references
@@ -41,6 +42,7 @@ def check(overlay, documents, known):
         yield from references.faults(documents, overlay)
         yield from connections.faults(documents)
         yield from availability.faults(documents)
+        yield from photos.faults(documents)
 
     def theirs(spoiled):
         return schema.faults([after for before, after in zip(documents, spoiled) if before != after], ["1.31"])
@@ -59,7 +61,8 @@ def check(overlay, documents, known):
 
 def check_compose(loader, known):
     def ours(project):
-        return compose.faults(project, known)
+        yield from compose.faults(project, known)
+        yield from photos.of_compose(project)
 
     def theirs(project):
         return compose.form(project, loader)

@@ -12,8 +12,6 @@ from programs import of_image
 FILE = ROOT / "deploy/compose.yaml"
 # Takes over a volume and ends: root, with the one capability for it.
 ONE_SHOT = {"nsqd-folder"}
-# Listens on no port, so there is nobody to ask.
-SILENT = {"redeemer"}
 ADDRESS = re.compile(r"(?:^|=)([a-z][a-z0-9-]*):(\d+)$")
 
 
@@ -54,7 +52,7 @@ def of_limits(service, settings):
     for field in ("mem_limit", "cpus", "pids_limit"):
         if field not in settings:
             yield f"no {field}"
-    if service not in ONE_SHOT | SILENT and not at(settings, "healthcheck", "test"):
+    if service not in ONE_SHOT and not at(settings, "healthcheck", "test"):
         yield "no healthcheck"
 
 

@@ -3,6 +3,7 @@
 import copy
 
 from manifests import SERVERS, at, containers, name, named, template, workloads
+from photos import READS, STORES
 from policy import CONTAINER, POD, PROBES, RESOURCES
 
 
@@ -49,6 +50,18 @@ def of_container(spoil, number, container, serves):
         for how in ("httpGet", "grpc"):
             if at(container, probe, how):
                 yield spoil(f"{probe} of another port", lambda w: put(one(w), (probe, how, "port"), 1))
+    for variable in {*STORES.values(), *READS.values()} & {given["name"] for given in container.get("env", [])}:
+        yield spoil(f"without {variable}", lambda w: put(
+            one(w), ("env",), [given for given in one(w)["env"] if given["name"] != variable]))
+        yield spoil(f"another {variable}", lambda w: [
+            given.update(value="/elsewhere") for given in one(w)["env"] if given["name"] == variable])
+        if variable in STORES.values():
+            yield spoil("photos on a folder that it cannot write", lambda w: [
+                mount.update(readOnly=True) for mount in one(w)["volumeMounts"]])
+        else:
+            yield spoil("photos of another claim", lambda w: [
+                volume["persistentVolumeClaim"].update(claimName="mysql-data")
+                for volume in template(w)["spec"]["volumes"] if "persistentVolumeClaim" in volume])
     if container.get("volumeMounts"):
         yield spoil("a volume that there is not", lambda w: put(one(w), ("volumeMounts", 0, "name"), "nowhere"))
 
@@ -119,6 +132,13 @@ def of_compose(project):
             if settings["image"].startswith("facerecog/") and ("health" not in what or "healthcheck" in settings):
                 change(spoiled["services"][service])
                 yield f"service {service}: {what}", service, spoiled
+        for variable in {*STORES.values(), *READS.values()} & settings.get("environment", {}).keys():
+            spoiled = copy.deepcopy(project)
+            del spoiled["services"][service]["environment"][variable]
+            yield f"service {service} without {variable}", service, spoiled
+            spoiled = copy.deepcopy(project)
+            spoiled["services"][service]["volumes"] = []
+            yield f"service {service} without volumes", service, spoiled
         spoiled = copy.deepcopy(project)
         spoiled["services"][service]["no_such_field"] = True
         yield f"service {service}: a field that there is not", "", spoiled

@@ -182,10 +182,11 @@ class System:
 
     def add_redeemer(self):
         """Gives photos that hang another try, soon, but not those that FAILED."""
+        address = f"127.0.0.1:{free_port()}"
         self.add(self.service("redeemer", [
             "--producer-address", self.nsqd_tcp, "--pause-seconds", "2", "--stuck-after-seconds", STUCK_SECONDS,
-            "--first-delay-seconds", "3600",
-        ], None))
+            "--first-delay-seconds", "3600", "--metrics-address", address,
+        ], address))
 
     def fill_database(self):
         """The original's tables and some of its people, as its bootstrap has them."""

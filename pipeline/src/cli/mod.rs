@@ -24,7 +24,7 @@ pub(crate) use start::{StartError, listen, readiness};
     version,
     after_long_help = "\
 Examples:
-  pipeline all --grpc-address localhost:50051
+  pipeline all
   pipeline receiver --db-host mysql --db-userpassword-file /run/secrets/db --producer-address nsqd:4150"
 )]
 struct Arguments {

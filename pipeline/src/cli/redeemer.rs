@@ -2,16 +2,18 @@
 
 use std::time::Duration;
 
-use super::start::StartError;
-use crate::config::{DatabaseSettings, LogSettings, ProducerSettings, RedeemerSettings};
+use prometheus_client::registry::Registry;
+
+use super::start::{StartError, listen, readiness};
+use crate::config::{DatabaseSettings, LogSettings, ProducerSettings, RedeemerSettings, TelemetrySettings};
 use crate::queue;
-use crate::redeemer;
-use crate::telemetry::{Stop, start_log};
+use crate::redeemer::{self, Metrics};
+use crate::telemetry::{Stop, Telemetry, start_log};
 
 /// Give photos that failed another try
 ///
 /// Photos that FAILED are PENDING again after a delay that grows with each try; photos whose processor vanished, and
-/// photos whose message was lost, are queued again.
+/// photos whose message was lost, are queued again. With --once there is no port for metrics.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = "\
 Example, for a CronJob:
@@ -31,6 +33,8 @@ pub(super) struct Redeemer {
     #[command(flatten)]
     producer: ProducerSettings,
     #[command(flatten)]
+    telemetry: TelemetrySettings,
+    #[command(flatten)]
     log: LogSettings,
 }
 
@@ -40,13 +44,18 @@ impl Redeemer {
         let stop = Stop::by_signal()?;
         let store = self.database.connect(None).await?;
         let publisher = queue::nsq_publisher(&self.producer.producer_address);
-        let redeemer = redeemer::Redeemer::new(store, publisher, self.redeemer.policy());
+        let mut registry = Registry::default();
+        let metrics = Metrics::register(&mut registry);
+        let redeemer = redeemer::Redeemer::new(store.clone(), publisher, self.redeemer.policy(), metrics);
         if self.once {
             let photos = redeemer.redeem().await?;
             tracing::info!(photos, "given another try");
-        } else {
-            redeemer.run(Duration::from_secs(self.pause_seconds.into()), stop.wait()).await;
+            return Ok(());
         }
-        Ok(())
+        let listener = listen(self.telemetry.metrics_address).await?;
+        let operators = Telemetry::new(registry, readiness(&store, &stop)).serve(listener, stop.clone());
+        let pause = Duration::from_secs(self.pause_seconds.into());
+        let (served, ()) = tokio::join!(operators, redeemer.run(pause, stop.wait()));
+        Ok(served?)
     }
 }

@@ -2,7 +2,9 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
+use recognizer_server::EmbeddedError;
 use tokio::net::TcpListener;
 
 use crate::config::DatabaseSettingsError;
@@ -26,6 +28,15 @@ pub(crate) enum StartError {
     /// The recognizer's address.
     #[error("{0} with --grpc-address")]
     Recognizer(#[from] AddressError),
+    /// The recognizer inside.
+    #[error(transparent)]
+    Embedded(#[from] EmbeddedError),
+    /// The folder of known people.
+    #[error(
+        "{}: no known people: {reason}; make the folder with a photo of each, or name another with --known",
+        folder.display()
+    )]
+    KnownPeople { folder: PathBuf, reason: io::Error },
     /// The one run of a redeemer.
     #[error("photos could not be given another try: {0}")]
     Redeem(#[from] RedeemError),

@@ -3,8 +3,12 @@
 //! A photo that FAILED becomes PENDING again after a delay that grows with its tries, until it has had them all. One
 //! that is PROCESSING although its lease has ended, or PENDING although its message must be lost, is queued again, too.
 
+mod metrics;
+
 use std::future::Future;
 use std::time::Duration;
+
+pub use metrics::Metrics;
 
 use crate::queue::{Publisher, QueueError};
 use crate::store::{RedeemPolicy, Store, StoreError};
@@ -30,12 +34,13 @@ pub struct Redeemer {
     store: Store,
     publisher: Publisher,
     policy: RedeemPolicy,
+    metrics: Metrics,
 }
 
 impl Redeemer {
     /// Takes photos from `store` and queues them with `publisher`.
-    pub fn new(store: Store, publisher: Publisher, policy: RedeemPolicy) -> Self {
-        Self { store, publisher, policy }
+    pub fn new(store: Store, publisher: Publisher, policy: RedeemPolicy, metrics: Metrics) -> Self {
+        Self { store, publisher, policy, metrics }
     }
 
     /// Gives every photo whose time has come another try. How many there were.
@@ -43,12 +48,20 @@ impl Redeemer {
     /// # Errors
     /// When database or queue failed; photos until then have their try.
     pub async fn redeem(&self) -> Result<u64, RedeemError> {
+        let ended = self.redeem_all().await;
+        self.metrics.looked(&ended);
+        ended
+    }
+
+    async fn redeem_all(&self) -> Result<u64, RedeemError> {
         let mut redeemed = 0;
         loop {
             let ids = self.store.redeem(&self.policy, BATCH).await?;
             if ids.is_empty() {
                 return Ok(redeemed);
             }
+            // In the outbox they are, whatever the queue says.
+            self.metrics.redeemed(ids.len());
             self.publisher.publish(&ids).await?;
             self.store.queued(&ids).await?;
             redeemed += ids.len() as u64;

@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal;
 
+use recognizer_server::PHOTO_NAMES;
 use tracing_subscriber::filter::EnvFilter;
 
 use crate::config::{LogFormat, LogLevel, LogSettings};
@@ -10,7 +11,8 @@ use crate::config::{LogFormat, LogLevel, LogSettings};
 ///
 /// A log that the process has already stays as it is.
 pub fn start_log(settings: &LogSettings) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(events(settings.log_level)));
+    let default = || EnvFilter::new(format!("{},{PHOTO_NAMES}=off", events(settings.log_level)));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| default());
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let _ = match settings.log_format {
         LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).try_init(),
@@ -22,8 +24,8 @@ fn events(level: LogLevel) -> &'static str {
     match level {
         LogLevel::Error => "error",
         LogLevel::Warn => "warn",
-        LogLevel::Info => "warn,facerecog_pipeline=info",
-        LogLevel::Debug => "info,facerecog_pipeline=debug",
+        LogLevel::Info => "warn,facerecog_pipeline=info,recognizer_server=info",
+        LogLevel::Debug => "info,facerecog_pipeline=debug,recognizer_server=debug",
         LogLevel::Trace => "trace",
     }
 }

@@ -11,7 +11,7 @@ use crate::config::{LogFormat, LogLevel, ServerConfig};
 
 /// Target of every event that names a photo, a person or a path that a caller sent. A server lets them
 /// through with `log_paths` alone, whatever the level.
-pub(crate) const PHOTO_NAMES: &str = "recognizer::photo_names";
+pub const PHOTO_NAMES: &str = "recognizer::photo_names";
 
 /// Changes what a running server logs. Dropped, it sends the traces that are not sent yet.
 #[derive(Debug)]

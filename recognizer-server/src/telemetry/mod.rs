@@ -8,7 +8,8 @@ mod otel;
 mod process;
 
 pub(crate) use endpoint::{Probes, serve};
-pub(crate) use logging::{LogHandle, PHOTO_NAMES, command_line_log, server_log};
+pub use logging::PHOTO_NAMES;
+pub(crate) use logging::{LogHandle, command_line_log, server_log};
 pub(crate) use metrics::{CallOutcome, GalleryNumbers, Metrics, QueueNumbers, ReindexOutcome, Stage};
 #[cfg(feature = "otel")]
 pub(crate) use otel::set_parent;
