@@ -4,12 +4,16 @@ use std::fs::{self, File, Permissions};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use axum::extract::multipart::{Field, Multipart, MultipartError};
 use image::ImageFormat;
 use tempfile::TempPath;
 use tokio::io::AsyncWriteExt;
+use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
+
+use crate::store::{Added, Store, StoreError};
 
 /// Bytes that tell what a file is.
 const HEADER_BYTES: usize = 64;
@@ -23,11 +27,15 @@ const MAX_FOLDER_BYTES: usize = 160;
 /// Others than those that sent a photo read it: the recognizer, at least.
 const MODE: u32 = 0o644;
 
+/// Photos that are being stored at once: each has two files open.
+const STORED_AT_ONCE: usize = 128;
+
 /// Stores photos, each whole or not at all, under names that harm nobody.
 #[derive(Debug, Clone)]
 pub(crate) struct UploadFolder {
     path: PathBuf,
     max_bytes: u64,
+    places: Arc<Semaphore>,
 }
 
 /// Why a photo is not stored.
@@ -60,12 +68,13 @@ impl UploadFolder {
             let reason = format!("its path is not UTF-8, or longer than {MAX_FOLDER_BYTES} bytes");
             return Err(named(io::Error::new(io::ErrorKind::InvalidInput, reason)));
         }
-        Ok(Self { path, max_bytes })
+        Ok(Self { path, max_bytes, places: Arc::new(Semaphore::new(STORED_AT_ONCE)) })
     }
 
     /// Stores what a form's field holds. When the path is returned, the photo is on the disk; when that is dropped and
     /// not kept, it is removed.
     pub(crate) async fn save(&self, mut field: Field<'_>) -> Result<TempPath, UploadError> {
+        let _place = self.places.acquire().await;
         let name = field.file_name().unwrap_or_default().to_owned();
         let folder = self.path.clone();
         let mut builder = tempfile::Builder::new();
@@ -102,6 +111,37 @@ impl UploadFolder {
         });
         Ok(kept.await.map_err(io::Error::from)??)
     }
+}
+
+/// Stores the rows of photos, all or none, and gives their paths with what became of each. Photos stay unless their
+/// rows are surely not there: a row without its photo is worse than a photo without its row.
+pub(crate) async fn add_rows(store: &Store, photos: Vec<TempPath>) -> Result<Vec<(String, Added)>, StoreError> {
+    // Kept before, not after: whoever is given up on the way leaves them, too.
+    let paths: Vec<String> = photos.into_iter().map(keep).collect();
+    match store.add_images(&paths).await {
+        // A path that was there keeps its photo: names are never given twice.
+        Ok(added) => Ok(paths.into_iter().zip(added).collect()),
+        Err(error @ StoreError::Unsure(_)) => {
+            tracing::warn!(photos = paths.len(), %error, "photos are kept that may have no row");
+            Err(error)
+        }
+        Err(error) => {
+            let removed = spawn_blocking(move || paths.iter().try_for_each(fs::remove_file)).await;
+            if let Err(error) = removed.map_err(io::Error::from).and_then(|removed| removed) {
+                tracing::error!(%error, "a photo whose row could not be stored is left over");
+            }
+            Err(error)
+        }
+    }
+}
+
+/// Its path, which stays from now on.
+fn keep(photo: TempPath) -> String {
+    let path = photo.display().to_string();
+    if let Err(error) = photo.keep() {
+        tracing::error!(%error, "a photo that is to be stored cannot be kept");
+    }
+    path
 }
 
 /// Reads what is left of a form: a client that sends first and listens then hears the answer.

@@ -103,7 +103,7 @@ impl DatabaseSettings {
         let started = Instant::now();
         loop {
             match Store::connect(&address).await {
-                Err(StoreError::Unavailable(error)) if started.elapsed() < PATIENCE => {
+                Err(error) if error.is_temporary() && started.elapsed() < PATIENCE => {
                     tracing::warn!(%error, "the database does not answer: tried again");
                     tokio::time::sleep(Duration::from_secs(1)).await;
                 }
