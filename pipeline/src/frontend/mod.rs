@@ -28,6 +28,7 @@ use tokio::net::TcpListener;
 pub use metrics::Metrics;
 
 use crate::config::FrontendSettings;
+use crate::http_server;
 use crate::image::ImageId;
 use crate::queue::Publisher;
 use crate::store::Store;
@@ -87,13 +88,13 @@ impl Frontend {
     }
 }
 
-/// Answers with pages until `stop`, and then what was asked before.
+/// Answers with pages until `stop`, and then what was asked before, unless it takes long.
 ///
 /// # Errors
 /// When the listener fails.
 pub async fn serve(listener: TcpListener, frontend: Frontend, telemetry: &Telemetry, stop: Stop) -> io::Result<()> {
     let router = router(frontend).merge(telemetry.router());
-    axum::serve(listener, router).with_graceful_shutdown(stop.wait()).await
+    http_server::serve(listener, router, stop).await
 }
 
 /// The pages, and all that they need.
