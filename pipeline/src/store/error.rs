@@ -10,6 +10,12 @@ pub enum StoreError {
         /// The address, without its password.
         url: String,
     },
+    /// The address has a setting that there is not.
+    #[error("{name:?} is no setting of a MySQL address: ssl-mode, ssl-ca, ssl-cert and ssl-key are")]
+    Setting {
+        /// Its name.
+        name: String,
+    },
     /// The database does not answer, now: trying again later makes sense.
     #[error("the database does not answer: {0}")]
     Unavailable(#[source] sqlx::Error),
