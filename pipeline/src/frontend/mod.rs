@@ -33,7 +33,7 @@ use crate::image::ImageId;
 use crate::queue::Publisher;
 use crate::store::Store;
 use crate::telemetry::{Stop, Telemetry, count_request};
-use crate::upload_folder::UploadFolder;
+use crate::upload_folder::{UploadFolder, sweep};
 use error::PageError;
 use picture::{PhotoFolders, Pictures};
 use version::Version;
@@ -93,8 +93,11 @@ impl Frontend {
 /// # Errors
 /// When the listener fails.
 pub async fn serve(listener: TcpListener, frontend: Frontend, telemetry: &Telemetry, stop: Stop) -> io::Result<()> {
+    let uploads = frontend.uploads.clone();
     let router = router(frontend).merge(telemetry.router());
-    http_server::serve(listener, router, stop).await
+    let sweeping = sweep(uploads, stop.clone());
+    let (served, ()) = tokio::join!(http_server::serve(listener, router, stop), sweeping);
+    served
 }
 
 /// The pages, and all that they need.

@@ -31,7 +31,7 @@ use crate::http_server;
 use crate::queue::Publisher;
 use crate::store::Store;
 use crate::telemetry::{Stop, Telemetry, count_request};
-use crate::upload_folder::UploadFolder;
+use crate::upload_folder::{UploadFolder, sweep};
 use answer::Form;
 use body::Bodies;
 use error::RequestError;
@@ -74,8 +74,11 @@ impl Receiver {
 /// # Errors
 /// When the listener fails.
 pub async fn serve(listener: TcpListener, receiver: Receiver, telemetry: &Telemetry, stop: Stop) -> io::Result<()> {
+    let uploads = receiver.uploads.clone();
     let router = router(receiver).merge(telemetry.router());
-    http_server::serve(listener, router, stop).await
+    let sweeping = sweep(uploads, stop.clone());
+    let (served, ()) = tokio::join!(http_server::serve(listener, router, stop), sweeping);
+    served
 }
 
 /// The routes.
