@@ -3,10 +3,8 @@
 
 mod databases;
 mod nsq;
+mod original_recognizer;
 
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use databases::TestDatabase;
@@ -18,6 +16,7 @@ use facerecog_pipeline::recognizer::Recognizer;
 use facerecog_pipeline::store::Store;
 use facerecog_pipeline::telemetry::{Readiness, Stop, Telemetry};
 use nsq::{Daemon, ask};
+use original_recognizer::OriginalRecognizer;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
 use serde_json::json;
@@ -46,55 +45,6 @@ const PROCESSED: i32 = 1;
 const FAILED: i32 = 2;
 const PROCESSING: i32 = 3;
 
-/// `tests/peers/original_recognizer.py`, which can be killed and started again on the same port.
-struct OriginalRecognizer {
-    table: PathBuf,
-    address: String,
-    child: Option<Child>,
-}
-
-impl OriginalRecognizer {
-    fn start(folder: &Path, names: &serde_json::Value) -> Self {
-        let table = folder.join("names.json");
-        std::fs::write(&table, names.to_string()).unwrap();
-        let mut recognizer = Self { table, address: "127.0.0.1:0".into(), child: None };
-        recognizer.start_again();
-        recognizer
-    }
-
-    fn start_again(&mut self) {
-        let peers = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/peers");
-        let python = Command::new(peers.join("venv.sh")).output().expect("venv.sh runs");
-        assert!(python.status.success(), "{}", String::from_utf8_lossy(&python.stderr));
-        let mut child = Command::new(String::from_utf8(python.stdout).unwrap().trim())
-            .arg(peers.join("original_recognizer.py"))
-            .arg(&self.table)
-            .arg(&self.address)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("Python runs");
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let address = line.trim().strip_prefix("listening on ");
-        self.address = address.unwrap_or_else(|| panic!("it said {line:?}")).to_owned();
-        self.child = Some(child);
-    }
-
-    fn kill(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            child.kill().unwrap();
-            child.wait().unwrap();
-        }
-    }
-}
-
-impl Drop for OriginalRecognizer {
-    fn drop(&mut self) {
-        self.kill();
-    }
-}
-
 /// Our processor, and all else the original's, or what the original speaks to.
 struct Bench {
     database: TestDatabase,
@@ -117,7 +67,7 @@ impl Bench {
         let nsqd = Daemon::nsqd(folder.path(), folder.path(), &[]).await;
         let recognizer = OriginalRecognizer::start(folder.path(), &names);
         let store = Store::connect(&database.url).await.unwrap();
-        let client = Recognizer::new(&recognizer.address, Duration::from_secs(10)).unwrap();
+        let client = Recognizer::new(recognizer.address(), Duration::from_secs(10)).unwrap();
         let mut registry = Registry::default();
         let metrics = Metrics::register(&mut registry);
         let (running, stop) = Stop::by_hand();
