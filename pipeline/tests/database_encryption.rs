@@ -30,11 +30,12 @@ fn make_certificates(folder: &Path) {
 
 #[tokio::test]
 async fn a_server_that_wants_encryption_gets_it_and_is_checked_when_asked_for() {
-    let folder = tempfile::tempdir().unwrap();
-    make_certificates(folder.path());
-    let url = databases::start_mariadb(folder.path(), Some(std::process::id()));
+    // It goes with the server.
+    let folder = tempfile::tempdir().unwrap().keep();
+    make_certificates(&folder);
+    let url = databases::start_mariadb(&folder, Some(std::process::id()));
     let named = url.replace("127.0.0.1", "localhost");
-    let file = |name: &str| folder.path().join("tls").join(name).display().to_string();
+    let file = |name: &str| folder.join("tls").join(name).display().to_string();
     let (ca, other) = (file("ca.pem"), file("other.pem"));
 
     for address in [
