@@ -19,6 +19,7 @@ pub mod telemetry;
 
 mod cli;
 mod http_client;
+mod http_server;
 mod upload_folder;
 
 pub use cli::run;

@@ -1,5 +1,8 @@
 //! The pages, asked over HTTP, on a real database.
 
+mod breakable;
+mod databases;
+
 use std::fs;
 use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt;
@@ -9,6 +12,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode, header};
+use breakable::Breakable;
 use facerecog_pipeline::config::FrontendSettings;
 use facerecog_pipeline::frontend::{Frontend, Metrics, router};
 use facerecog_pipeline::image::{FoundFace, Image, ImageId, KnownFace, Recognition};
@@ -18,6 +22,9 @@ use prometheus_client::registry::Registry;
 use tower::ServiceExt;
 
 const HOSTILE: &str = r#"<script>alert(1)</script>"'&amp;<img src=x onerror=alert(2)>"#;
+
+/// Longer than anything takes that is to happen.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A database, a folder of photos, and the pages on them.
 struct Site {
@@ -51,9 +58,15 @@ impl Answer {
 impl Site {
     async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", dir.path().join("pipeline.db").display());
+        Self::on(dir, &url).await
+    }
+
+    /// On the database of an address.
+    async fn on(dir: tempfile::TempDir, url: &str) -> Self {
         let photos = dir.path().join("photos");
         fs::create_dir(&photos).unwrap();
-        let store = Store::connect(&format!("sqlite:{}", dir.path().join("pipeline.db").display())).await.unwrap();
+        let store = Store::connect(url).await.unwrap();
         let settings = FrontendSettings {
             frontend_host: Ipv4Addr::LOCALHOST.into(),
             frontend_port: 0,
@@ -125,24 +138,30 @@ impl Site {
 /// The parts of a form, each with the name that the sender gives its file.
 type Parts<'a> = [(&'a str, Option<&'a str>, &'a [u8])];
 
+/// A form of them.
+fn form(parts: &Parts<'_>) -> Vec<u8> {
+    let mut body = Vec::new();
+    for (name, file, content) in parts {
+        let file = file.map(|file| format!("; filename=\"{file}\"")).unwrap_or_default();
+        body.extend(format!("--edge\r\nContent-Disposition: form-data; name=\"{name}\"{file}\r\n\r\n").bytes());
+        body.extend_from_slice(content);
+        body.extend(b"\r\n");
+    }
+    body.extend(b"--edge--\r\n");
+    body
+}
+
+/// The request of a browser that has the token.
+fn send(token: &str, body: Vec<u8>) -> Request<Body> {
+    let request = Request::post("/upload")
+        .header(header::COOKIE, format!("csrf={token}"))
+        .header(header::CONTENT_TYPE, "multipart/form-data; boundary=edge");
+    request.body(body.into()).unwrap()
+}
+
 impl Site {
     async fn upload(&self, token: &str, parts: &Parts<'_>) -> Answer {
-        let mut body = Vec::new();
-        for (name, file, content) in parts {
-            let file = file.map(|file| format!("; filename=\"{file}\"")).unwrap_or_default();
-            body.extend(format!("--edge\r\nContent-Disposition: form-data; name=\"{name}\"{file}\r\n\r\n").bytes());
-            body.extend_from_slice(content);
-            body.extend(b"\r\n");
-        }
-        body.extend(b"--edge--\r\n");
-        self.send(token, body).await
-    }
-
-    async fn send(&self, token: &str, body: Vec<u8>) -> Answer {
-        let request = Request::post("/upload")
-            .header(header::COOKIE, format!("csrf={token}"))
-            .header(header::CONTENT_TYPE, "multipart/form-data; boundary=edge");
-        self.ask(request.body(body.into()).unwrap()).await
+        self.ask(send(token, form(parts))).await
     }
 
     /// Names in the folder of uploads, sorted.
@@ -457,7 +476,12 @@ async fn every_answer_forbids_what_is_not_ours() {
 
 #[tokio::test]
 async fn uploads_are_stored_and_queued() {
-    let site = Site::new().await;
+    for database in databases::each().await {
+        good_uploads(&Site::on(tempfile::tempdir().unwrap(), &database.url).await).await;
+    }
+}
+
+async fn good_uploads(site: &Site) {
     let token = token(&site.get("/").await);
     let example = |name| fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples").join(name)).unwrap();
     let (cat, cup) = (example("chelsea.png"), example("coffee.jpg"));
@@ -490,7 +514,12 @@ async fn uploads_are_stored_and_queued() {
 
 #[tokio::test]
 async fn uploads_that_are_wrong_leave_nothing() {
-    let site = Site::new().await;
+    for database in databases::each().await {
+        wrong_uploads(&Site::on(tempfile::tempdir().unwrap(), &database.url).await).await;
+    }
+}
+
+async fn wrong_uploads(site: &Site) {
     let token = token(&site.get("/").await);
     let photo = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/coffee.jpg")).unwrap();
     let long = [&photo[..], &vec![0; 1 << 20]].concat();
@@ -522,8 +551,63 @@ async fn uploads_that_are_wrong_leave_nothing() {
     body.extend(token.bytes());
     body.extend(b"\r\n--edge\r\nContent-Disposition: form-data; name=\"photo\"; filename=\"a.jpg\"\r\n\r\n");
     body.extend(&photo[..1000]);
-    assert_eq!(site.send(&token, body).await.status, StatusCode::BAD_REQUEST);
-    assert_eq!(site.send(&token, b"nothing like a form".to_vec()).await.status, StatusCode::BAD_REQUEST);
+    assert_eq!(site.ask(send(&token, body)).await.status, StatusCode::BAD_REQUEST);
+    assert_eq!(site.ask(send(&token, b"nothing like a form".to_vec())).await.status, StatusCode::BAD_REQUEST);
     assert_eq!(site.uploaded(), [""; 0]);
     assert_eq!(site.get("/").await.paths(), [""; 0]);
+}
+
+#[tokio::test]
+async fn photos_stay_unless_their_rows_are_surely_not_there() {
+    let database = databases::mariadb().await;
+    let proxy = Breakable::new(&database.url).await;
+    let site = Site::on(tempfile::tempdir().unwrap(), proxy.url()).await;
+    let token = token(&site.get("/").await);
+    let photo = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/coffee.jpg")).unwrap();
+    let parts = [("token", None, token.as_bytes()), ("photo", Some("a.jpg"), &photo[..])];
+
+    proxy.break_before("insert into outbox");
+    assert_eq!(site.upload(&token, &parts).await.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(proxy.has_broken());
+    assert_eq!(site.uploaded(), [""; 0]);
+    assert_eq!(site.get("/").await.paths(), [""; 0]);
+
+    proxy.break_after("COMMIT");
+    assert_eq!(site.upload(&token, &parts).await.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(proxy.has_broken());
+    let photos: Vec<_> = site.uploaded().iter().map(|name| site.photo("uploads").join(name)).collect();
+    let photos: Vec<_> = photos.iter().map(|photo| photo.to_str().unwrap()).collect();
+    assert_eq!((photos.len(), site.get("/").await.paths()), (1, photos));
+}
+
+#[tokio::test]
+async fn an_upload_that_has_come_is_stored_though_its_client_goes() {
+    let site = Site::new().await;
+    let token = token(&site.get("/").await);
+    let photo = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/coffee.jpg")).unwrap();
+    let body = form(&[("token", None, token.as_bytes()), ("photo", Some("a.jpg"), &photo)]);
+    // The row has to wait while another process writes.
+    let url = format!("sqlite:{}", site.dir.path().join("pipeline.db").display());
+    let mut other = sqlx::SqlitePool::connect(&url).await.unwrap().begin_with("begin immediate").await.unwrap();
+    sqlx::query("insert into person (name) values ('a')").execute(&mut *other).await.unwrap();
+    let client = tokio::spawn(site.router.clone().oneshot(send(&token, body)));
+    let stored = async {
+        while !site.uploaded().iter().any(|name| name.starts_with("a-")) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, stored).await.expect("the photo is stored");
+    // The handler has gone on to the row.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    client.abort();
+    assert!(client.await.unwrap_err().is_cancelled());
+    other.commit().await.unwrap();
+    let queued = async {
+        while site.store.unqueued(Duration::ZERO, 10).await.unwrap().is_empty() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, queued).await.expect("its row is stored, and in the outbox");
+    let photo = site.photo("uploads").join(&site.uploaded()[0]);
+    assert_eq!(site.get("/").await.paths(), [photo.to_str().unwrap()]);
 }

@@ -1,5 +1,7 @@
 //! The receiver, asked over HTTP, on a real database and a real queue.
 
+mod breakable;
+mod databases;
 mod nsq;
 
 use std::collections::HashSet;
@@ -8,6 +10,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use breakable::Breakable;
+use databases::TestDatabase;
 use facerecog_pipeline::config::ReceiverSettings;
 use facerecog_pipeline::image::{ImageId, Status};
 use facerecog_pipeline::queue::{Consumer, Publisher, in_process, nsq_consumer, nsq_publisher};
@@ -37,6 +41,7 @@ struct Service {
     address: String,
     running: watch::Sender<()>,
     server: JoinHandle<std::io::Result<()>>,
+    database: Option<TestDatabase>,
 }
 
 struct Answer {
@@ -57,8 +62,18 @@ impl Answer {
 
 impl Service {
     async fn start(publisher: Publisher) -> Self {
-        let dir = TempDir::new().unwrap();
-        let store = Store::connect(&format!("sqlite:{}", dir.path().join("pipeline.db").display())).await.unwrap();
+        let database = databases::sqlite();
+        let service = Self::on(&database.url, publisher).await;
+        Self { database: Some(database), ..service }
+    }
+
+    /// On the database of an address.
+    async fn on(url: &str, publisher: Publisher) -> Self {
+        Self::at(TempDir::new().unwrap(), url, publisher).await
+    }
+
+    async fn at(dir: TempDir, url: &str, publisher: Publisher) -> Self {
+        let store = Store::connect(url).await.unwrap();
         let settings = ReceiverSettings {
             receiver_host: [127, 0, 0, 1].into(),
             receiver_port: 0,
@@ -86,7 +101,7 @@ impl Service {
         let address = listener.local_addr().unwrap().to_string();
         tokio::spawn(Outbox::new(store.clone(), publisher, metrics).run(stop.clone()));
         let server = tokio::spawn(async move { serve(listener, receiver, &telemetry, stop).await });
-        Self { dir, store, address, running, server }
+        Self { dir, store, address, running, server, database: None }
     }
 
     /// Sends all, then listens, as simple clients do.
@@ -188,8 +203,14 @@ async fn one_path_is_answered_as_the_original_answers() {
 
 #[tokio::test]
 async fn a_batch_is_answered_as_the_original_answers() {
-    let (publisher, mut consumer) = in_process();
-    let service = Service::start(publisher).await;
+    for database in databases::each().await {
+        let (publisher, consumer) = in_process();
+        batch_answers(&Service::on(&database.url, publisher).await, consumer).await;
+    }
+}
+
+/// With duplicates.
+async fn batch_answers(service: &Service, mut consumer: Consumer) {
     // Paths differ byte for byte; the second a is one too many.
     let answer = service.post("/images/post", &batch(["a", "b", "A", "a", "ä"].map(str::to_owned))).await;
     let [a, b, upper, umlaut] =
@@ -231,8 +252,13 @@ async fn who_accepts_json_gets_json() {
 
 #[tokio::test]
 async fn bad_input_is_told_and_nothing_is_stored() {
-    let (publisher, _consumer) = in_process();
-    let service = Service::start(publisher).await;
+    for database in databases::each().await {
+        let (publisher, _consumer) = in_process();
+        bad_input(&Service::on(&database.url, publisher).await).await;
+    }
+}
+
+async fn bad_input(service: &Service) {
     let long = format!(r#"{{"path":"{}"}}"#, "x".repeat(300));
     let good_then_long = format!(r#"{{"paths":[{{"path":"good"}},{{"path":"{}"}}]}}"#, "x".repeat(256));
     let huge = format!(r#"{{"path":"{}"}}"#, "x".repeat(10 << 20));
@@ -340,8 +366,13 @@ const PHOTO: &[u8] = include_bytes!("../../known_people/biden.jpg");
 
 #[tokio::test]
 async fn photos_are_stored_whole_under_harmless_names() {
-    let (publisher, mut consumer) = in_process();
-    let service = Service::start(publisher).await;
+    for database in databases::each().await {
+        let (publisher, consumer) = in_process();
+        stored_photos(&Service::on(&database.url, publisher).await, consumer).await;
+    }
+}
+
+async fn stored_photos(service: &Service, mut consumer: Consumer) {
     let fields: [Field<'_>; 3] =
         [("photo", Some("../../x"), PHOTO), ("note", None, b"not a file"), ("photo", Some("<b>.png"), PHOTO)];
     let answer = service.send(&fields).await;
@@ -362,8 +393,13 @@ async fn photos_are_stored_whole_under_harmless_names() {
 
 #[tokio::test]
 async fn what_is_no_photo_is_told_and_nothing_is_stored() {
-    let (publisher, _consumer) = in_process();
-    let service = Service::start(publisher).await;
+    for database in databases::each().await {
+        let (publisher, _consumer) = in_process();
+        no_photos(&Service::on(&database.url, publisher).await).await;
+    }
+}
+
+async fn no_photos(service: &Service) {
     let large = [PHOTO, &vec![0; 2 << 20]].concat();
     let table: [(&[Field<'_>], u16, &str); 6] = [
         (&[("photo", Some("x.jpg"), b"<svg/>")], 415, "not_a_photo"),
@@ -385,6 +421,100 @@ async fn what_is_no_photo_is_told_and_nothing_is_stored() {
 
     assert_eq!(service.rows().await, []);
     assert_eq!(service.photos(), Vec::<PathBuf>::new());
+}
+
+#[tokio::test]
+async fn photos_stay_unless_their_rows_are_surely_not_there() {
+    let database = databases::mariadb().await;
+    let proxy = Breakable::new(&database.url).await;
+    let (publisher, mut consumer) = in_process();
+    let service = Service::on(proxy.url(), publisher).await;
+    let photo: [Field<'_>; 1] = [("photo", Some("a.jpg"), PHOTO)];
+
+    proxy.break_before("insert into outbox");
+    let answer = service.send(&photo).await;
+    assert_eq!((answer.status, &*answer.code()), (503, "database_unavailable"), "{}", answer.body);
+    assert!(proxy.has_broken());
+    assert_eq!((service.rows().await, service.photos()), (vec![], vec![]));
+
+    proxy.break_after("COMMIT");
+    let answer = service.send(&photo).await;
+    assert_eq!((answer.status, &*answer.code()), (503, "database_unavailable"), "{}", answer.body);
+    assert!(proxy.has_broken() && answer.head.contains("retry-after: "), "{}", answer.head);
+    let photos: Vec<_> = service.photos().iter().map(|photo| photo.display().to_string()).collect();
+    let rows: Vec<_> = service.rows().await.into_iter().map(|(path, _)| path).collect();
+    assert_eq!((photos.len(), &rows), (1, &photos));
+    // The outbox has its id.
+    next(&mut consumer).await;
+}
+
+#[tokio::test]
+async fn uploads_that_were_cut_off_are_removed_at_the_start() {
+    let dir = TempDir::new().unwrap();
+    fs::create_dir(dir.path().join("photos")).unwrap();
+    let two_days_ago = std::time::SystemTime::now() - Duration::from_secs(2 * 24 * 3600);
+    for name in [".upload-a1b2c3", "a-0123456789abcdef.jpg"] {
+        let file = fs::File::create(dir.path().join("photos").join(name)).unwrap();
+        file.set_modified(two_days_ago).unwrap();
+    }
+    let (publisher, _consumer) = in_process();
+    let database = databases::sqlite();
+    let service = Service::at(dir, &database.url, publisher).await;
+    let swept = async {
+        while service.photos().len() > 1 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(PATIENCE, swept).await.expect("it is removed");
+    assert!(service.photos()[0].ends_with("a-0123456789abcdef.jpg"), "{:?}", service.photos());
+}
+
+#[tokio::test]
+async fn slow_clients_stop_nobody() {
+    let (publisher, mut consumer) = in_process();
+    let service = Service::start(publisher).await;
+    let large = "x".repeat(100 << 10);
+    let form = "Content-Type: multipart/form-data; boundary=edge\r\n";
+    let field = "--edge\r\nContent-Disposition: form-data; name=\"photo\"; filename=\"a.jpg\"\r\n\r\n\u{7f}";
+    let begun = [
+        String::new(),
+        "POST /image/post HTTP/1.1\r\nHost: rece".to_owned(),
+        head("POST", "/image/post", "", 100) + "{\"path\":",
+        head("POST", "/images", form, 1 << 20) + field,
+    ];
+    let begun_large = head("POST", "/images/post", "", 1 << 20) + &large;
+    let mut slow = Vec::new();
+    for client in 0..200 {
+        let mut stream = TcpStream::connect(&service.address).await.unwrap();
+        let begun = if client < 15 { &begun_large } else { &begun[client % begun.len()] };
+        stream.write_all(begun.as_bytes()).await.unwrap();
+        slow.push(stream);
+    }
+    let answer = service.post_for_json("/image/post", br#"{"path":"a"}"#).await;
+    assert_eq!((answer.status, &answer.json()["saved"]), (200, &json!(1)), "{}", answer.body);
+    assert_eq!(service.send(&[("photo", Some("a.jpg"), PHOTO)]).await.status, 201);
+    let answer = service.post("/images/post", &batch(["b1", "b2"].map(str::to_owned))).await;
+    assert_eq!(answer.body.matches("image sent to nsq").count(), 2, "{}", answer.body);
+    let padded = format!("{}{}", batch(["c".to_owned()]), " ".repeat(1 << 20));
+    assert_eq!(service.post_for_json("/images/post", padded.as_bytes()).await.json()["saved"], 1);
+    assert_eq!(service.ask("GET", "/healthz", "", b"").await.status, 200);
+    for stream in &slow {
+        let reason = stream.try_read(&mut [0]).expect_err("answered beside the slow ones, not after them");
+        assert_eq!(reason.kind(), std::io::ErrorKind::WouldBlock);
+    }
+    for _ in 0..5 {
+        next(&mut consumer).await;
+    }
+    // They have their end, too, and leave nothing.
+    let mut told = HashSet::new();
+    for mut stream in slow {
+        let mut answer = Vec::new();
+        let ended = timeout(PATIENCE, stream.read_to_end(&mut answer)).await.expect("it ends");
+        ended.expect("it ends in order");
+        told.insert(answer.get(9..12).map(|status| String::from_utf8(status.to_vec()).unwrap()));
+    }
+    assert_eq!(told, HashSet::from([None, Some("408".to_owned())]));
+    assert_eq!((service.rows().await.len(), service.photos().len()), (5, 1));
 }
 
 #[tokio::test]
@@ -432,7 +562,8 @@ async fn what_could_not_be_queued_is_queued_later() {
 #[tokio::test]
 async fn requests_under_way_are_answered_when_it_stops() {
     let (publisher, mut consumer) = in_process();
-    let Service { store: _store, address, running, server, dir: _dir } = Service::start(publisher).await;
+    let Service { store: _store, address, running, server, dir: _dir, database: _database } =
+        Service::start(publisher).await;
     let mut client = TcpStream::connect(&address).await.unwrap();
     let body = br#"{"path":"a"}"#;
     client.write_all(head("POST", "/image/post", "", body.len()).as_bytes()).await.unwrap();

@@ -274,7 +274,16 @@ async fn a_photo_that_ends_its_processors_is_given_up() {
         // After the second time it has to wait.
         let Claim::NotYet(wait) = store.claim(id, HOUR).await.unwrap() else { panic!("not yet") };
         assert!(wait > HOUR * 2 && wait <= HOUR * 3 || wait > HOUR / 2 && wait <= HOUR, "{wait:?}");
-        database.execute("update image_work set not_before = 0").await;
+        // However long it waits: its message is there, and comes until then.
+        store.queued(&[id]).await.unwrap();
+        database.execute("update image_work set since = since - 3600000").await;
+        assert_eq!(store.redeem(&policy, 100).await.unwrap(), []);
+        // Nothing is there where the queue has ended with its process.
+        let anew = RedeemPolicy { stuck_after: Duration::ZERO, ..policy };
+        assert_eq!(store.redeem(&anew, 100).await.unwrap(), [id]);
+        store.queued(&[id]).await.unwrap();
+        database.execute("update image_work set not_before = 1, since = since - 3600000").await;
+        assert_eq!(store.redeem(&policy, 100).await.unwrap(), [id]);
         lost().await;
         assert_eq!(store.redeem(&policy, 100).await.unwrap(), []);
         let detail = store.image(id).await.unwrap().unwrap();

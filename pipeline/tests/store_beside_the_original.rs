@@ -13,21 +13,6 @@ const HOUR: Duration = Duration::from_secs(3600);
 const AT_ONCE: RedeemPolicy =
     RedeemPolicy { max_attempts: 3, first_delay: Duration::ZERO, longest_delay: Duration::ZERO, stuck_after: HOUR };
 
-/// The original's tables and first rows.
-fn original(charset: &str) -> String {
-    format!(
-        "create table images (id int not null auto_increment primary key, path varchar(255) not null, person int, \
-         status int) default charset = {charset};
-         create table person (id int not null auto_increment primary key, name varchar(255) not null) \
-         default charset = {charset};
-         create table person_images (id int not null auto_increment primary key, image_name varchar(255), \
-         person_id int) default charset = {charset};
-         insert into person (name) values ('Hannibal'), ('Skarlso'), ('John Doe'), ('Gergely');
-         insert into person_images (image_name, person_id) values ('hannibal_1.jpg', 1), ('hannibal_2.jpg', 1), \
-         ('skarlso_1.jpg', 2), ('skarlso_2.jpg', 2), ('john_doe_1.jpg', 3), ('gergely_01.jpg', 4);"
-    )
-}
-
 async fn connection(database: &TestDatabase) -> MySqlConnection {
     MySqlConnection::connect(&database.url).await.expect("the server answers")
 }
@@ -50,7 +35,7 @@ async fn columns(database: &TestDatabase, table: &str) -> Vec<String> {
 async fn the_originals_tables_stay_as_they_were() {
     for charset in ["utf8mb4", "latin1"] {
         let database = databases::mariadb().await;
-        database.execute(&original(charset)).await;
+        database.execute(&databases::original_tables(charset)).await;
         let mut before = Vec::new();
         for table in ["images", "person", "person_images"] {
             before.push(columns(&database, table).await);
@@ -72,7 +57,7 @@ async fn the_originals_tables_stay_as_they_were() {
 async fn tables_of_ours_have_the_originals_columns() {
     let (ours, theirs) = (databases::mariadb().await, databases::mariadb().await);
     Store::connect(&ours.url).await.unwrap();
-    theirs.execute(&original("utf8mb4")).await;
+    theirs.execute(&databases::original_tables("utf8mb4")).await;
     for table in ["images", "person", "person_images"] {
         assert_eq!(columns(&ours, table).await, columns(&theirs, table).await);
     }
@@ -81,7 +66,7 @@ async fn tables_of_ours_have_the_originals_columns() {
 #[tokio::test]
 async fn the_originals_queries_work_on_our_rows() {
     let database = databases::mariadb().await;
-    database.execute(&original("utf8mb4")).await;
+    database.execute(&databases::original_tables("utf8mb4")).await;
     let store = Store::connect(&database.url).await.unwrap();
     let mut sql = connection(&database).await;
     let added = store.add_images(&["/a.jpg".to_owned(), "/b.jpg".to_owned()]).await.unwrap();
@@ -132,7 +117,7 @@ async fn the_originals_queries_work_on_our_rows() {
 async fn rows_of_the_originals_are_processed() {
     for charset in ["utf8mb4", "latin1"] {
         let database = databases::mariadb().await;
-        database.execute(&original(charset)).await;
+        database.execute(&databases::original_tables(charset)).await;
         // Before ours is there at all, and after.
         let insert = "insert into images (path, person, status) values";
         database.execute(&format!("{insert} ('/old.jpg', -1, 0), ('/failed.jpg', -1, 2), ('/hangs.jpg', -1, 3)")).await;
@@ -173,7 +158,7 @@ async fn rows_of_the_originals_are_processed() {
 #[tokio::test]
 async fn odd_rows_are_shown_and_left_alone() {
     let database = databases::mariadb().await;
-    database.execute(&original("utf8mb4")).await;
+    database.execute(&databases::original_tables("utf8mb4")).await;
     let store = Store::connect(&database.url).await.unwrap();
     database
         .execute(
@@ -211,7 +196,7 @@ async fn odd_rows_are_shown_and_left_alone() {
 #[tokio::test]
 async fn a_name_that_an_old_table_cannot_hold_is_refused() {
     let database = databases::mariadb().await;
-    database.execute(&original("latin1")).await;
+    database.execute(&databases::original_tables("latin1")).await;
     let store = Store::connect(&database.url).await.unwrap();
     let added = store.add_images(&["/josé.jpg".to_owned()]).await.unwrap();
     let [Added::Saved(id)] = added[..] else { panic!("{added:?}") };

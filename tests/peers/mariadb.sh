@@ -5,12 +5,13 @@
 #                                  With PID, server and folder go when that process is gone.
 #   mariadb.sh stop FOLDER         ends it in order; the folder stays, and can be started again on the same port
 #   mariadb.sh kill FOLDER         ends it with SIGKILL; likewise
+# With FOLDER/tls/cert.pem and FOLDER/tls/key.pem, it takes encrypted connections alone.
 # FOLDER/mariadbd.pid is its process, FOLDER/log what it says. Once however many ask, the server is installed from apt
 # when there is none (as root).
 set -eu
 
 usage() {
-    sed -n '2,10s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,11s/^# \{0,1\}//p' "$0" >&2
     exit 2
 }
 
@@ -72,18 +73,24 @@ SQL
                 >"$folder/port"
         fi
         port=$(cat "$folder/port")
+        set --
+        encrypted=
+        if [ -e "$folder/tls/key.pem" ]; then
+            set -- --ssl-cert="$folder/tls/cert.pem" --ssl-key="$folder/tls/key.pem" --require-secure-transport=ON
+            encrypted=--ssl
+        fi
         if ! running; then
             # A socket path may have 107 bytes: it is given from within the folder.
             (cd "$folder/data" && exec setsid mariadbd --no-defaults --user="$user" --datadir="$folder/data" \
                 --socket=socket --bind-address=127.0.0.1 --port="$port" --skip-name-resolve \
                 --init-file="$folder/init.sql" --pid-file="$folder/data/server.pid" \
-                --innodb-buffer-pool-size=64M --innodb-log-file-size=48M --max-connections=300 \
+                --innodb-buffer-pool-size=64M --innodb-log-file-size=48M --max-connections=300 "$@" \
                 >>"$folder/log" 2>&1 </dev/null 9>&-) &
             echo $! >"$folder/mariadbd.pid"
         fi
         tries=0
         until mariadb --no-defaults --host=127.0.0.1 --port="$port" --user=root --password=password123 \
-            --execute='select 1' kube >/dev/null 2>&1; do
+            $encrypted --execute='select 1' kube >/dev/null 2>&1; do
             running || { cat "$folder/log" >&2; exit 1; }
             tries=$((tries + 1))
             [ $tries -lt 600 ] || { cat "$folder/log" >&2; exit 1; }

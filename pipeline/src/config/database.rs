@@ -15,8 +15,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Clone, clap::Args)]
 #[command(next_help_heading = "Database")]
 pub struct DatabaseSettings {
-    /// The database in one: sqlite:FILE, or mysql://USER:PASSWORD@HOST:PORT/NAME with special characters as %XX;
-    /// the other options are not heeded then
+    /// The database in one: sqlite:FILE, or mysql://USER:PASSWORD@HOST:PORT/NAME with special characters as %XX, and
+    /// ?ssl-mode=MODE&ssl-ca=FILE for an encrypted one; the other options are not heeded then
     #[arg(long, env = "DATABASE_URL", value_name = "ADDRESS", hide_env_values = true)]
     pub database: Option<String>,
     /// Host of MySQL or MariaDB [default: 127.0.0.1]
@@ -34,6 +34,43 @@ pub struct DatabaseSettings {
     /// Name of the database there
     #[arg(long, env = "MYSQL_DBNAME", value_name = "NAME", default_value = "kube")]
     pub db_dbname: String,
+    /// Whether connections there are encrypted, and the server's certificate is checked [default: preferred, or
+    /// verify-ca with --db-ssl-ca]
+    #[arg(long, env = "MYSQL_SSL_MODE", value_name = "MODE", ignore_case = true)]
+    pub db_ssl_mode: Option<SslMode>,
+    /// File with the certificates (PEM) of those who may sign that of the server, besides the well-known ones
+    #[arg(long, env = "MYSQL_SSL_CA", value_name = "FILE")]
+    pub db_ssl_ca: Option<PathBuf>,
+}
+
+/// As MySQL's own clients call it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum SslMode {
+    /// Never encrypted.
+    Disabled,
+    /// Encrypted when the server can.
+    Preferred,
+    /// Always encrypted, with whoever answers.
+    Required,
+    /// The server's certificate must be signed by somebody known.
+    #[value(alias = "verify_ca")]
+    VerifyCa,
+    /// It must be of the server's name, too.
+    #[value(alias = "verify_identity")]
+    VerifyIdentity,
+}
+
+impl SslMode {
+    /// As it stands in an address.
+    fn label(self) -> &'static str {
+        match self {
+            Self::Disabled => "disabled",
+            Self::Preferred => "preferred",
+            Self::Required => "required",
+            Self::VerifyCa => "verify_ca",
+            Self::VerifyIdentity => "verify_identity",
+        }
+    }
 }
 
 /// What is wrong with the settings of the database.
@@ -89,12 +126,23 @@ impl DatabaseSettings {
         // Colons are of an IPv6 address.
         let host = if host.contains(':') && !host.starts_with('[') { format!("[{host}]") } else { host.to_owned() };
         Ok(format!(
-            "mysql://{}:{}@{host}:{}/{}",
+            "mysql://{}:{}@{host}:{}/{}{}",
             escaped(user),
             escaped(password),
             self.db_port,
-            escaped(&self.db_dbname)
+            escaped(&self.db_dbname),
+            self.encryption()
         ))
+    }
+
+    /// The part of an address about encryption.
+    fn encryption(&self) -> String {
+        // Whoever names certificates wants them heeded, as MySQL's own clients do.
+        let unset = self.db_ssl_ca.as_ref().map(|_| SslMode::VerifyCa);
+        let mode = self.db_ssl_mode.or(unset).map(|mode| format!("ssl-mode={}", mode.label()));
+        let ca = self.db_ssl_ca.as_ref().map(|path| format!("ssl-ca={}", escaped(&path.to_string_lossy())));
+        let query: Vec<_> = mode.into_iter().chain(ca).collect();
+        if query.is_empty() { String::new() } else { format!("?{}", query.join("&")) }
     }
 
     /// Connects, and waits for a minute when the database does not answer: services and database start together.
@@ -103,7 +151,7 @@ impl DatabaseSettings {
         let started = Instant::now();
         loop {
             match Store::connect(&address).await {
-                Err(StoreError::Unavailable(error)) if started.elapsed() < PATIENCE => {
+                Err(error) if error.is_temporary() && started.elapsed() < PATIENCE => {
                     tracing::warn!(%error, "the database does not answer: tried again");
                     tokio::time::sleep(Duration::from_secs(1)).await;
                 }
@@ -121,6 +169,8 @@ impl fmt::Debug for DatabaseSettings {
             .field("db_userpassword_file", &self.db_userpassword_file)
             .field("db_port", &self.db_port)
             .field("db_dbname", &self.db_dbname)
+            .field("db_ssl_mode", &self.db_ssl_mode)
+            .field("db_ssl_ca", &self.db_ssl_ca)
             .finish_non_exhaustive()
     }
 }
@@ -173,6 +223,21 @@ mod tests {
         assert_eq!(address, "mysql://root:p%3Aa%2Fss%40w%C3%B6rd@mysql.default:3307/kube");
         let address = settings(&["--db-host", "::1", "--db-username-password", "root:"]).address(None);
         assert_eq!(address.expect("an address"), "mysql://root:@[::1]:3306/kube");
+    }
+
+    #[test]
+    fn encryption_is_part_of_the_address() {
+        for (line, query) in [
+            (&[][..], ""),
+            (&["--db-ssl-mode", "required"], "?ssl-mode=required"),
+            (&["--db-ssl-mode", "VERIFY_IDENTITY"], "?ssl-mode=verify_identity"),
+            (&["--db-ssl-ca", "/run/db ca.pem"], "?ssl-mode=verify_ca&ssl-ca=%2Frun%2Fdb%20ca.pem"),
+            (&["--db-ssl-mode", "verify-identity", "--db-ssl-ca", "a"], "?ssl-mode=verify_identity&ssl-ca=a"),
+        ] {
+            let address = settings(&[&["--db-username-password", "root:"], line].concat()).address(None);
+            assert_eq!(address.expect("an address"), format!("mysql://root:@127.0.0.1:3306/kube{query}"));
+        }
+        assert!(Line::try_parse_from(["pipeline", "--db-ssl-mode", "on"]).is_err());
     }
 
     #[test]

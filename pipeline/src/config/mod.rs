@@ -10,7 +10,7 @@ mod recognizer;
 mod redeemer;
 mod telemetry;
 
-pub use database::{DatabaseSettings, DatabaseSettingsError};
+pub use database::{DatabaseSettings, DatabaseSettingsError, SslMode};
 pub use frontend::FrontendSettings;
 pub use log::{LogFormat, LogLevel, LogSettings};
 pub use processor::ProcessorSettings;

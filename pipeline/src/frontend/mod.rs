@@ -28,11 +28,12 @@ use tokio::net::TcpListener;
 pub use metrics::Metrics;
 
 use crate::config::FrontendSettings;
+use crate::http_server;
 use crate::image::ImageId;
 use crate::queue::Publisher;
 use crate::store::Store;
 use crate::telemetry::{Stop, Telemetry, count_request};
-use crate::upload_folder::UploadFolder;
+use crate::upload_folder::{UploadFolder, sweep};
 use error::PageError;
 use picture::{PhotoFolders, Pictures};
 use version::Version;
@@ -87,13 +88,16 @@ impl Frontend {
     }
 }
 
-/// Answers with pages until `stop`, and then what was asked before.
+/// Answers with pages until `stop`, and then what was asked before, unless it takes long.
 ///
 /// # Errors
 /// When the listener fails.
 pub async fn serve(listener: TcpListener, frontend: Frontend, telemetry: &Telemetry, stop: Stop) -> io::Result<()> {
+    let uploads = frontend.uploads.clone();
     let router = router(frontend).merge(telemetry.router());
-    axum::serve(listener, router).with_graceful_shutdown(stop.wait()).await
+    let sweeping = sweep(uploads, stop.clone());
+    let (served, ()) = tokio::join!(http_server::serve(listener, router, stop), sweeping);
+    served
 }
 
 /// The pages, and all that they need.

@@ -14,8 +14,7 @@ use super::Frontend;
 use super::csrf::Token;
 use super::error::PageError;
 use super::site::Notice;
-use crate::store::Added;
-use crate::upload_folder::{UploadError, UploadFolder, forget};
+use crate::upload_folder::{UploadError, UploadFolder, add_rows, forget};
 
 /// Longest token that is read, in bytes: ours are shorter.
 const MAX_TOKEN_BYTES: usize = 256;
@@ -42,16 +41,22 @@ pub(super) async fn upload(
     if stored.is_empty() {
         return Err(PageError::BadForm("it holds no photo".into()));
     }
-    let paths: Vec<String> = stored.iter().map(|path| path.display().to_string()).collect();
-    let added = frontend.store.add_images(&paths).await?;
-    for path in stored {
-        path.keep().map_err(|error| PageError::Broken(error.to_string()))?;
-    }
-    let ids: Vec<_> = added.into_iter().filter_map(Added::saved).collect();
-    frontend.metrics.uploaded(ids.len());
-    tracing::info!(photos = ids.len(), "uploaded by hand");
-    frontend.queue(&ids).await;
-    Ok(Redirect::to(&Notice::Added(ids.len() as u64).at("/")))
+    let photos = take(frontend, stored).await?;
+    Ok(Redirect::to(&Notice::Added(photos).at("/")))
+}
+
+/// Stores the rows of photos, and queues them; how many there are. What has begun ends, whether or not somebody waits
+/// for it.
+async fn take(frontend: Frontend, stored: Vec<TempPath>) -> Result<u64, PageError> {
+    let taken = tokio::spawn(async move {
+        let added = add_rows(&frontend.store, stored).await?;
+        let ids: Vec<_> = added.into_iter().filter_map(|(_, added)| added.saved()).collect();
+        frontend.metrics.uploaded(ids.len());
+        tracing::info!(photos = ids.len(), "uploaded by hand");
+        frontend.queue(&ids).await;
+        Ok(ids.len() as u64)
+    });
+    taken.await.unwrap_or_else(|error| Err(PageError::Broken(error.to_string())))
 }
 
 /// Stores the photos of a form that has shown where it comes from.

@@ -17,7 +17,7 @@ where
     let mut wait = FIRST_WAIT;
     loop {
         match statement().await {
-            Err(StoreError::Unavailable(error)) if started.elapsed() < limit => {
+            Err(error) if error.is_temporary() && started.elapsed() < limit => {
                 tracing::debug!(%error, "the database does not answer: tried again");
             }
             result => return result,

@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use super::answer::Form;
+use crate::http_server::is_too_slow;
 use crate::store::StoreError;
 use crate::upload_folder::UploadError;
 
@@ -16,6 +17,8 @@ pub(super) enum RequestError {
     Json { of: &'static str, reason: String },
     #[error("got error while decoding body: it did not come whole: {reason}")]
     Cut { reason: String },
+    #[error("the body came too slowly")]
+    SlowBody,
     #[error("the body is larger than {limit} bytes: send photos in several batches")]
     LargeBody { limit: usize },
     #[error("{place}: {problem}")]
@@ -61,6 +64,7 @@ impl RequestError {
         match self {
             Self::Json { .. } => (StatusCode::BAD_REQUEST, "bad_json"),
             Self::Cut { .. } => (StatusCode::BAD_REQUEST, "cut_body"),
+            Self::SlowBody => (StatusCode::REQUEST_TIMEOUT, "slow_body"),
             Self::LargeBody { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "large_body"),
             Self::Path { problem: PathProblem::Empty, .. } => (StatusCode::BAD_REQUEST, "empty_path"),
             Self::Path { problem: PathProblem::Nul, .. } => (StatusCode::BAD_REQUEST, "nul_in_path"),
@@ -73,11 +77,12 @@ impl RequestError {
             Self::Photo { error: UploadError::NotAPhoto, .. } => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_a_photo"),
             Self::Photo { error: UploadError::TooLarge { .. }, .. } => (StatusCode::PAYLOAD_TOO_LARGE, "large_photo"),
             Self::Photo { error: UploadError::Cut(error), .. } => match error.status() {
+                _ if is_too_slow(error) => (StatusCode::REQUEST_TIMEOUT, "slow_body"),
                 StatusCode::PAYLOAD_TOO_LARGE => (StatusCode::PAYLOAD_TOO_LARGE, "large_body"),
                 _ => (StatusCode::BAD_REQUEST, "cut_body"),
             },
             Self::Photo { error: UploadError::Io(_), .. } => (StatusCode::INTERNAL_SERVER_ERROR, "not_stored"),
-            Self::Store(StoreError::Unavailable(_)) => (StatusCode::SERVICE_UNAVAILABLE, "database_unavailable"),
+            Self::Store(error) if error.is_temporary() => (StatusCode::SERVICE_UNAVAILABLE, "database_unavailable"),
             Self::Store(_) => (StatusCode::INTERNAL_SERVER_ERROR, "database"),
             Self::NotFound => (StatusCode::NOT_FOUND, "not_found"),
             Self::WrongMethod => (StatusCode::METHOD_NOT_ALLOWED, "wrong_method"),

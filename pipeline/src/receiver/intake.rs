@@ -7,6 +7,7 @@ use super::error::RequestError;
 use crate::image::ImageId;
 use crate::queue::Publisher;
 use crate::store::{Added, Store, StoreError};
+use crate::upload_folder::add_rows;
 
 /// The way in.
 #[derive(Debug, Clone)]
@@ -42,34 +43,26 @@ impl Intake {
         ended(tokio::spawn(async move { Ok(intake.run(paths).await?) })).await
     }
 
-    /// As [`take`](Self::take), with photos that were sent: they stay when their paths are stored.
+    /// As [`take`](Self::take), with photos that were sent: they stay unless their paths are surely not stored.
     pub(super) async fn take_photos(&self, photos: Vec<TempPath>) -> Result<Taken, RequestError> {
         let intake = self.clone();
         ended(tokio::spawn(async move {
-            let paths = photos.iter().map(|photo| photo.display().to_string()).collect();
-            let added = intake.add(paths).await?;
-            for photo in photos {
-                // A path that was there keeps its photo: names are never given twice.
-                if let Err(error) = photo.keep() {
-                    tracing::error!(%error, "a photo that was stored cannot be kept");
-                }
-            }
-            Ok(intake.queue(added).await)
+            let added = add_rows(&intake.store, photos).await?;
+            Ok(intake.queue(intake.counted(added)).await)
         }))
         .await
     }
 
     async fn run(&self, paths: Vec<String>) -> Result<Taken, StoreError> {
-        let photos = self.add(paths).await?;
-        Ok(self.queue(photos).await)
+        let added = self.store.add_images(&paths).await?;
+        Ok(self.queue(self.counted(paths.into_iter().zip(added))).await)
     }
 
-    async fn add(&self, paths: Vec<String>) -> Result<Vec<TakenPhoto>, StoreError> {
-        let added = self.store.add_images(&paths).await?;
-        let photos: Vec<_> = paths.into_iter().zip(added).map(|(path, added)| TakenPhoto { path, added }).collect();
+    fn counted(&self, added: impl IntoIterator<Item = (String, Added)>) -> Vec<TakenPhoto> {
+        let photos: Vec<_> = added.into_iter().map(|(path, added)| TakenPhoto { path, added }).collect();
         let saved = saved(&photos).count();
         self.metrics.took(saved, photos.len() - saved);
-        Ok(photos)
+        photos
     }
 
     async fn queue(&self, photos: Vec<TakenPhoto>) -> Taken {

@@ -7,14 +7,13 @@ mod answer;
 mod body;
 mod error;
 mod intake;
-mod limits;
 mod metrics;
 mod outbox;
 mod paths;
+mod time_limit;
 mod upload;
 
 use std::io;
-use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, State};
@@ -28,21 +27,19 @@ pub use metrics::Metrics;
 pub use outbox::Outbox;
 
 use crate::config::ReceiverSettings;
+use crate::http_server;
 use crate::queue::Publisher;
 use crate::store::Store;
 use crate::telemetry::{Stop, Telemetry, count_request};
-use crate::upload_folder::UploadFolder;
+use crate::upload_folder::{UploadFolder, sweep};
 use answer::Form;
+use body::Bodies;
 use error::RequestError;
 use intake::{Intake, Taken};
-use limits::Limits;
 use paths::{BatchRequest, PhotoRequest};
 
 /// Largest body with photos, in bytes.
 const MAX_UPLOAD_BYTES: usize = 256 << 20;
-
-/// How long requests under way may take once it stops: less than the 30 seconds that Kubernetes gives a process.
-const GRACE: Duration = Duration::from_secs(20);
 
 /// A receiver. Clones share its connections and numbers.
 #[derive(Debug, Clone)]
@@ -50,8 +47,8 @@ pub struct Receiver {
     intake: Intake,
     uploads: Option<UploadFolder>,
     metrics: Metrics,
+    bodies: Bodies,
     max_batch: usize,
-    max_body: usize,
 }
 
 impl Receiver {
@@ -66,8 +63,8 @@ impl Receiver {
             intake: Intake::new(store, publisher, metrics.clone()),
             uploads: folder.map(|folder| UploadFolder::new(folder, max_bytes)).transpose()?,
             metrics,
+            bodies: Bodies::new(usize::from(settings.receiver_max_body_mib) << 20),
             max_batch: settings.receiver_max_batch as usize,
-            max_body: usize::from(settings.receiver_max_body_mib) << 20,
         })
     }
 }
@@ -77,19 +74,11 @@ impl Receiver {
 /// # Errors
 /// When the listener fails.
 pub async fn serve(listener: TcpListener, receiver: Receiver, telemetry: &Telemetry, stop: Stop) -> io::Result<()> {
+    let uploads = receiver.uploads.clone();
     let router = router(receiver).merge(telemetry.router());
-    let server = axum::serve(listener, router).with_graceful_shutdown(stop.clone().wait()).into_future();
-    let late = async {
-        stop.wait().await;
-        tokio::time::sleep(GRACE).await;
-    };
-    tokio::select! {
-        ended = server => ended,
-        () = late => {
-            tracing::warn!("requests under way were given up");
-            Ok(())
-        }
-    }
+    let sweeping = sweep(uploads, stop.clone());
+    let (served, ()) = tokio::join!(http_server::serve(listener, router, stop), sweeping);
+    served
 }
 
 /// The routes.
@@ -97,11 +86,11 @@ pub fn router(receiver: Receiver) -> Router {
     let paths = Router::new()
         .route("/image/post", post(post_image))
         .route("/images/post", post(post_images))
-        .layer(middleware::from_fn_with_state(Limits::for_paths(), limits::limit));
+        .layer(middleware::from_fn_with_state(time_limit::PATHS, time_limit::limit));
     let photos = Router::new()
         .route("/images", post(upload::post_photos))
         .layer(DefaultBodyLimit::max(MAX_UPLOAD_BYTES))
-        .layer(middleware::from_fn_with_state(Limits::for_photos(), limits::limit));
+        .layer(middleware::from_fn_with_state(time_limit::PHOTOS, time_limit::limit));
     paths
         .merge(photos)
         .fallback(async |headers: HeaderMap| RequestError::NotFound.answer(Form::of(&headers)))
@@ -113,7 +102,8 @@ pub fn router(receiver: Receiver) -> Router {
 /// `POST /image/post`: one path.
 async fn post_image(State(receiver): State<Receiver>, headers: HeaderMap, body: Body) -> Response {
     let taken = async {
-        let request = PhotoRequest::parse(&body::read(body, receiver.max_body).await?)?;
+        let body = receiver.bodies.read(body).await?;
+        let request = PhotoRequest::parse(&body)?;
         let echo = request.echo();
         let paths = vec![request.checked()?];
         Ok((echo, receiver.intake.take(paths).await?))
@@ -124,7 +114,8 @@ async fn post_image(State(receiver): State<Receiver>, headers: HeaderMap, body: 
 /// `POST /images/post`: a batch of paths.
 async fn post_images(State(receiver): State<Receiver>, headers: HeaderMap, body: Body) -> Response {
     let taken = async {
-        let request = BatchRequest::parse(&body::read(body, receiver.max_body).await?)?;
+        let body = receiver.bodies.read(body).await?;
+        let request = BatchRequest::parse(&body)?;
         let echo = request.echo();
         let paths = request.checked(receiver.max_batch)?;
         Ok((echo, receiver.intake.take(paths).await?))

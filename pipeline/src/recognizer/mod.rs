@@ -1,24 +1,27 @@
 //! The recognizer over gRPC: its v1 contract, or else the original one.
 
 mod answer;
+mod connection;
 mod contract;
+mod dial;
 mod error;
 mod stream;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
-use tokio::sync::Mutex;
-use tonic::transport::{Channel, Endpoint};
-use tonic::{Code, Request, Status};
+use tonic::transport::Endpoint;
+use tonic::{Code, Request};
 
 pub use error::RecognizeError;
 
 use crate::image::Recognition;
+use connection::{Connection, Way};
 use contract::original::health_check_client::HealthCheckClient;
 use contract::original::identify_client::IdentifyClient;
 use contract::original::{Empty, IdentifyRequest};
-use stream::{PhotoStream, StreamEnd};
+use stream::StreamEnd;
 
 /// Longest time to make a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -26,11 +29,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest time of a health call: a recognizer that takes longer is not well.
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How often the other side of a stream is asked whether it is there, and how long it may take to say so.
-const KEEPALIVE: Duration = Duration::from_secs(10);
-
-/// How long a recognizer that does not speak v1 is not asked again whether it does: it may be replaced meanwhile.
-const ORIGINAL_FOR: Duration = Duration::from_secs(60);
+/// Age at which a connection is replaced.
+const CONNECTION_AGE: Duration = Duration::from_secs(300);
 
 /// The address is none.
 #[derive(Debug, thiserror::Error)]
@@ -39,21 +39,15 @@ pub struct AddressError {
     address: String,
 }
 
-/// A recognizer at an address. Clones share its connections, which are made when they are needed.
+/// A recognizer at an address, or several behind one name. Clones share its connections, which are made when they are
+/// needed, and replaced when they are old: by the addresses that the name has then.
 #[derive(Debug, Clone)]
 pub struct Recognizer {
-    /// For streams alone. The original closes connections on which it is asked whether it is there.
-    streams: Channel,
-    calls: Channel,
+    way: Arc<Way>,
+    connections: Arc<[Connection]>,
+    /// Which connection is looked at first.
+    turn: Arc<AtomicUsize>,
     timeout: Duration,
-    state: Arc<Mutex<State>>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    stream: Option<Arc<PhotoStream>>,
-    /// Until when it counts as one that speaks the original contract alone.
-    original_until: Option<Instant>,
 }
 
 impl Recognizer {
@@ -65,9 +59,16 @@ impl Recognizer {
             endpoint.uri().port().is_some() && endpoint.uri().host().is_some_and(|host| !host.is_empty())
         });
         let endpoint = endpoint.ok_or_else(|| AddressError { address: address.to_owned() })?;
-        let endpoint = endpoint.connect_timeout(CONNECT_TIMEOUT);
-        let streams = endpoint.clone().http2_keep_alive_interval(KEEPALIVE).keep_alive_timeout(KEEPALIVE);
-        Ok(Self { streams: streams.connect_lazy(), calls: endpoint.connect_lazy(), timeout, state: Arc::default() })
+        let way = Arc::new(Way::new(endpoint.connect_timeout(CONNECT_TIMEOUT), CONNECTION_AGE));
+        Ok(Self { way, connections: Arc::new([Connection::default()]), turn: Arc::default(), timeout })
+    }
+
+    /// The same over as many connections, each at most about `age` old: recognizers behind one name share the photos,
+    /// and new ones get some.
+    #[must_use]
+    pub fn over(self, connections: u16, age: Duration) -> Self {
+        let connections = (0..connections.max(1)).map(|_| Connection::default()).collect();
+        Self { way: Arc::new(self.way.with_age(age)), connections, ..self }
     }
 
     /// Who is on the photo at `path`, as the recognizer sees it.
@@ -78,17 +79,30 @@ impl Recognizer {
 
     /// Whether the recognizer says that it is ready.
     pub async fn is_healthy(&self) -> bool {
-        let mut client = HealthCheckClient::new(self.calls.clone());
-        match tokio::time::timeout(HEALTH_TIMEOUT, client.health_check(Empty {})).await {
+        let asked = async {
+            let mut client = HealthCheckClient::new(self.connection().calls(&self.way).await);
+            client.health_check(Empty {}).await
+        };
+        match tokio::time::timeout(HEALTH_TIMEOUT, asked).await {
             Ok(Ok(response)) => response.into_inner().ready,
             _ => false,
         }
     }
 
+    /// One of those with the fewest photos under way.
+    fn connection(&self) -> &Connection {
+        let first = self.turn.fetch_add(1, Ordering::Relaxed) % self.connections.len();
+        let (before, after) = self.connections.split_at(first);
+        let least = after.iter().chain(before).min_by_key(|connection| connection.under_way());
+        least.unwrap_or(&self.connections[0])
+    }
+
     async fn ask(&self, path: &str) -> Result<Recognition, RecognizeError> {
+        let connection = self.connection();
+        let _under_way = connection.begin();
         // A stream may end in good order between two photos; that of its successor is news.
         for _ in 0..2 {
-            match self.stream().await {
+            match connection.stream(&self.way).await {
                 Ok(Some(stream)) => match stream.ask(path).await {
                     Ok(result) => return answer::of_stream(result),
                     Err(StreamEnd::Broken(status)) => {
@@ -96,42 +110,17 @@ impl Recognizer {
                     }
                     Err(StreamEnd::Closed) => {}
                 },
-                Ok(None) => return self.ask_original(path).await,
+                Ok(None) => return self.ask_original(connection, path).await,
                 Err(status) => return Err(RecognizeError::of_opening(&status)),
             }
         }
         Err(RecognizeError::Service { message: "it is stopping".into(), sent: false })
     }
 
-    /// The stream that all photos share; none where the recognizer speaks the original contract alone.
-    async fn stream(&self) -> Result<Option<Arc<PhotoStream>>, Status> {
-        let mut state = self.state.lock().await;
-        if let Some(stream) = state.stream.as_ref().filter(|stream| stream.is_open()) {
-            return Ok(Some(Arc::clone(stream)));
-        }
-        state.stream = None;
-        if state.original_until.is_some_and(|until| Instant::now() < until) {
-            return Ok(None);
-        }
-        match PhotoStream::open(self.streams.clone()).await {
-            Ok(stream) => {
-                let stream = Arc::new(stream);
-                *state = State { stream: Some(Arc::clone(&stream)), original_until: None };
-                Ok(Some(stream))
-            }
-            Err(status) if status.code() == Code::Unimplemented => {
-                tracing::info!("the recognizer speaks the original contract alone");
-                state.original_until = Some(Instant::now() + ORIGINAL_FOR);
-                Ok(None)
-            }
-            Err(status) => Err(status),
-        }
-    }
-
-    async fn ask_original(&self, path: &str) -> Result<Recognition, RecognizeError> {
+    async fn ask_original(&self, connection: &Connection, path: &str) -> Result<Recognition, RecognizeError> {
         let mut request = Request::new(IdentifyRequest { image_path: path.to_owned() });
         request.set_timeout(self.timeout);
-        let response = IdentifyClient::new(self.calls.clone()).identify(request).await;
+        let response = IdentifyClient::new(connection.calls(&self.way).await).identify(request).await;
         let name = response.map_err(|status| match status.code() {
             Code::DeadlineExceeded => RecognizeError::Slow { waited: self.timeout },
             _ => RecognizeError::of_call(&status),

@@ -45,6 +45,9 @@ impl Store {
         let database = match url.split(':').next() {
             Some("sqlite") => sqlite(SqliteConnectOptions::from_str(url).map_err(|_| wrong())?).await?,
             Some("mysql" | "mariadb") => {
+                if let Some(name) = unknown_setting(url) {
+                    return Err(StoreError::Setting { name: name.to_owned() });
+                }
                 let options = MySqlConnectOptions::from_str(url).map_err(|_| wrong())?;
                 if options.get_database().is_none() {
                     return Err(wrong());
@@ -144,6 +147,28 @@ async fn migrate_mysql(connection: &mut MySqlConnection) -> Result<(), StoreErro
     Ok(())
 }
 
+/// The first setting of an address that is none: a misspelt `ssl-mode` must not mean an unencrypted connection.
+fn unknown_setting(url: &str) -> Option<&str> {
+    const KNOWN: [&str; 14] = [
+        "charset",
+        "collation",
+        "socket",
+        "ssl-ca",
+        "ssl-cert",
+        "ssl-key",
+        "ssl-mode",
+        "sslca",
+        "sslcert",
+        "sslkey",
+        "sslmode",
+        "statement-cache-capacity",
+        "time-zone",
+        "timezone",
+    ];
+    let (_, settings) = url.split_once('?')?;
+    settings.split('&').filter_map(|setting| setting.split('=').next()).find(|name| !KNOWN.contains(name))
+}
+
 /// An address that may be shown.
 fn without_password(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
@@ -154,7 +179,19 @@ fn without_password(url: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::without_password;
+    use super::{unknown_setting, without_password};
+
+    #[test]
+    fn settings_that_are_none_are_found() {
+        for (url, unknown) in [
+            ("mysql://root:a@db/kube", None),
+            ("mysql://root:a@db/kube?ssl-mode=REQUIRED&ssl-ca=/a?b", None),
+            ("mysql://root:a@db/kube?ssl-ca=a&ssl_mode=REQUIRED", Some("ssl_mode")),
+            ("mysql://root:a@db/kube?useSSL=true", Some("useSSL")),
+        ] {
+            assert_eq!(unknown_setting(url), unknown, "{url}");
+        }
+    }
 
     #[test]
     fn no_password_is_shown() {

@@ -83,16 +83,25 @@ macro_rules! transaction {
         let mut tries = 0;
         loop {
             tries += 1;
+            let mut committing = false;
             let done = async {
                 let mut $tx = $pool.begin_with(<$dialect as $crate::store::dialect::Dialect>::BEGIN).await?;
                 let written: Result<_, sqlx::Error> = async { $body }.await;
                 let value = written?;
+                committing = true;
                 $tx.commit().await?;
                 Ok::<_, sqlx::Error>(value)
             };
             match done.await {
-                Err(error) if tries < $crate::store::dialect::TRIES && $crate::store::error::is_deadlock(&error) => {}
-                done => break done.map_err($crate::store::StoreError::from),
+                Ok(value) => break Ok(value),
+                Err(error) if $crate::store::error::is_deadlock(&error) => {
+                    if tries == $crate::store::dialect::TRIES {
+                        break Err($crate::store::StoreError::from(error));
+                    }
+                }
+                // It may have come to the database, and only the answer not to us.
+                Err(error) if committing => break Err($crate::store::StoreError::Unsure(error)),
+                Err(error) => break Err($crate::store::StoreError::from(error)),
             }
         }
     }};

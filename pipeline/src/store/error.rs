@@ -10,20 +10,48 @@ pub enum StoreError {
         /// The address, without its password.
         url: String,
     },
+    /// The address has a setting that there is not.
+    #[error("{name:?} is no setting of a MySQL address: ssl-mode, ssl-ca, ssl-cert and ssl-key are")]
+    Setting {
+        /// Its name.
+        name: String,
+    },
     /// The database does not answer, now: trying again later makes sense.
     #[error("the database does not answer: {0}")]
     Unavailable(#[source] sqlx::Error),
+    /// The database did not tell whether it stored what it was given: it may have, or not.
+    #[error("the database did not tell whether it stored what it was given: {0}")]
+    Unsure(#[source] sqlx::Error),
     /// The database refused a statement.
     #[error("the database refused a statement: {0}")]
     Refused(#[source] sqlx::Error),
+    /// No connection can be made as it was asked for.
+    #[error(
+        "no connection to the database as it was asked for: {0}; see ssl-mode and ssl-ca of its address, or \
+         MYSQL_SSL_MODE and MYSQL_SSL_CA"
+    )]
+    Connection(#[source] sqlx::Error),
     /// The tables could not be brought up to date.
     #[error("the tables could not be brought up to date: {0}")]
     Migration(#[from] sqlx::migrate::MigrateError),
 }
 
+impl StoreError {
+    /// Whether the same may succeed later.
+    pub fn is_temporary(&self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::Unsure(_))
+    }
+}
+
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
-        if passes(&error) { Self::Unavailable(error) } else { Self::Refused(error) }
+        match error {
+            sqlx::Error::Tls(_) | sqlx::Error::Configuration(_) => Self::Connection(error),
+            // What the other side sends is no TLS, or not TLS as it should be.
+            sqlx::Error::Io(ref reason) if reason.kind() == std::io::ErrorKind::InvalidData => Self::Connection(error),
+            _ if passes(&error) => Self::Unavailable(error),
+            _ => Self::Refused(error),
+        }
     }
 }
 
@@ -31,7 +59,6 @@ impl From<sqlx::Error> for StoreError {
 fn passes(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_)
-        | sqlx::Error::Tls(_)
         | sqlx::Error::Protocol(_)
         | sqlx::Error::PoolTimedOut
         | sqlx::Error::PoolClosed

@@ -160,8 +160,12 @@ impl Store {
                 }
             }
 
+            // One that is to wait comes back by its message until then. Only a queue that has lost all of them gets it
+            // at once.
+            let until = if stuck_after == 0 { i64::MAX } else { now };
             let lost = format!(
                 "images.status = 0 and work.status = 0 and work.since + {stuck_after} <= {now} \
+                 and (work.not_before is null or work.not_before <= {until}) \
                  and not exists (select 1 from outbox where outbox.image_id = images.id)"
             );
             let rows: Vec<(i64,)> = lock_rows!(tx, D, "images.id", lost, limit - given.len());

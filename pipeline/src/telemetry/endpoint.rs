@@ -14,6 +14,7 @@ use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 
 use super::{Readiness, Stop};
+use crate::http_server;
 
 /// Form of the metrics' text.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -48,7 +49,7 @@ impl Telemetry {
     /// # Errors
     /// When the listener fails.
     pub async fn serve(self, listener: TcpListener, stop: Stop) -> io::Result<()> {
-        axum::serve(listener, self.router()).with_graceful_shutdown(stop.wait()).await
+        http_server::serve(listener, self.router(), stop).await
     }
 }
 

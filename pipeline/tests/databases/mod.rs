@@ -58,11 +58,31 @@ pub(crate) fn kill_mariadb(folder: &Path) {
     assert!(Command::new(script()).arg("kill").arg(folder).status().expect("mariadb.sh runs").success());
 }
 
+/// The original's tables and first rows.
+pub(crate) fn original_tables(charset: &str) -> String {
+    format!(
+        "create table images (id int not null auto_increment primary key, path varchar(255) not null, person int, \
+         status int) default charset = {charset};
+         create table person (id int not null auto_increment primary key, name varchar(255) not null) \
+         default charset = {charset};
+         create table person_images (id int not null auto_increment primary key, image_name varchar(255), \
+         person_id int) default charset = {charset};
+         insert into person (name) values ('Hannibal'), ('Skarlso'), ('John Doe'), ('Gergely');
+         insert into person_images (image_name, person_id) values ('hannibal_1.jpg', 1), ('hannibal_2.jpg', 1), \
+         ('skarlso_1.jpg', 2), ('skarlso_2.jpg', 2), ('john_doe_1.jpg', 3), ('gergely_01.jpg', 4);"
+    )
+}
+
 fn script() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/peers/mariadb.sh")
 }
 
 impl TestDatabase {
+    /// One that is there.
+    pub(crate) fn at(url: &str) -> Self {
+        Self { url: url.to_owned(), _folder: None }
+    }
+
     /// Runs statements, past the store.
     pub(crate) async fn execute(&self, statements: &str) {
         let statements = AssertSqlSafe(statements.to_owned());

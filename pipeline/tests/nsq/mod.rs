@@ -1,5 +1,8 @@
 //! The real nsqd and nsqlookupd, as `tests/peers/nsq.sh` starts them.
 
+// Each test binary uses some of it.
+#![allow(dead_code)]
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
