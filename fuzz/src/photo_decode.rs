@@ -1,11 +1,13 @@
 //! A photo from a stranger: decoded within the limits or refused.
 
-use facerecog_engine::photo::{Limits, Photo};
+use facerecog_engine::photo::{self, Limits, Photo};
 
 /// Panics when decoding does not keep what it promises.
 pub fn photo_decode(bytes: &[u8]) {
     // Small enough that a header which lies costs no time.
     let limits = Limits { max_pixels: 1 << 20, max_side: 1 << 14, max_decode_bytes: 64 << 20, ..Limits::default() };
+    // What it claims is not bound to what is inside.
+    let _ = photo::claimed_size(bytes);
     match Photo::decode(bytes, &limits) {
         Ok(photo) => {
             let (width, height) = (photo.width(), photo.height());
