@@ -125,7 +125,7 @@ pub fn read_file(file: &File, limits: &Limits) -> Result<Vec<u8>, PhotoError> {
 }
 
 /// Width and height that the header of a file claims, without regard to EXIF orientation. Nothing is checked: what is
-/// inside may be of another size, or broken.
+/// inside may be of another size, or broken. `None` also for a portable arbitrary map (P7).
 pub fn claimed_size(bytes: &[u8]) -> Option<(u32, u32)> {
     Format::sniff(bytes)?;
     // As for the decoders below.

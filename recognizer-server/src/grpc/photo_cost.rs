@@ -6,6 +6,9 @@ use std::time::Duration;
 /// Each photo counts for this part less than the one after it: the last few hundred decide.
 const FADING: f64 = 1.0 / 256.0;
 
+/// Photos after which the mean of those that come is known well enough to turn others away by it.
+const ENOUGH_PHOTOS: f64 = 32.0;
+
 /// Least squares, the latest photos weighing most: a photo takes some time, and some time a pixel. What cannot be
 /// known before, such as the number of faces, is in the mean.
 #[derive(Debug, Default)]
@@ -25,6 +28,12 @@ impl PhotoCost {
     /// What a photo takes in the mean; zero before the first.
     pub(super) fn mean(&self) -> Duration {
         duration(self.sums().mean())
+    }
+
+    /// [`Self::mean`], once enough photos were done.
+    pub(super) fn settled_mean(&self) -> Option<Duration> {
+        let sums = self.sums();
+        (sums.photos >= ENOUGH_PHOTOS).then(|| duration(sums.mean()))
     }
 
     /// What a photo of `pixels` will probably take; zero before the first was done.
@@ -88,7 +97,7 @@ mod tests {
         let cost = PhotoCost::default();
         assert_eq!((cost.mean(), cost.estimate(1_000_000)), (Duration::ZERO, Duration::ZERO));
         cost.add(0, 5 * MS);
-        assert_eq!(cost.mean(), 5 * MS);
+        assert_eq!((cost.mean(), cost.settled_mean()), (5 * MS, None));
         is_about(cost.estimate(1_000_000), 5 * MS);
     }
 
@@ -125,6 +134,6 @@ mod tests {
         let cost = PhotoCost::default();
         (0..100).for_each(|_| cost.add(1, 800 * MS));
         (0..3000).for_each(|_| cost.add(1, 10 * MS));
-        is_about(cost.mean(), 10 * MS);
+        is_about(cost.settled_mean().unwrap(), 10 * MS);
     }
 }
