@@ -157,12 +157,13 @@ impl Shared {
         JobStats { width, queue_length: self.queue_length, waiting, running, service_time, wait }
     }
 
-    /// Whether single calls wait for as long as with a queue that is full of photos of mean size.
+    /// Whether single calls that wait, and whatever runs, are as much work as a queue that is full of photos of mean
+    /// size. Of those that run more is left than half, since large ones run longest: all of it is counted.
     fn holds_enough_work(&self) -> bool {
         let Some(mean) = self.photo_cost.settled_mean() else { return false };
         let bound = mean.saturating_mul(u32::try_from(self.queue_length).unwrap_or(u32::MAX));
         let calls = self.work.calls.load(Ordering::Relaxed);
-        calls > 0 && Duration::from_nanos(calls) + self.work.left_running() > bound
+        calls > 0 && Duration::from_nanos(calls + self.work.running.load(Ordering::Relaxed)) > bound
     }
 
     fn retry_after(&self, now: Instant, stats: &JobStats) -> Duration {
@@ -527,8 +528,8 @@ mod tests {
         let first = tokio::spawn(jobs.place(hour()).unwrap().run(hour(), PIXELS, block));
         until(|| jobs.stats().running == 1).await;
         let wait = |pixels: u64| Box::pin(jobs.place(hour()).expect("not full").run(hour(), pixels, |_| Ok(())));
-        // As much work as that of eight photos, half of the running one included.
-        let mut large = wait(7_600);
+        // With the running one more than the work of eight photos.
+        let mut large = wait(7_100);
         assert!(begin(large.as_mut()).is_pending());
         let status = jobs.place(hour()).unwrap_err();
         assert_eq!((status.code(), reason(&status).as_str()), (Code::Unavailable, "queue_full"));
