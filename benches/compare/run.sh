@@ -3,14 +3,15 @@
 set -eu
 cd "$(dirname "$0")/../.."
 
-case ${1-} in
-    search | search-open) ;;
-    inference | identify | accuracy | original)
-        echo "WORK=$1: there is no such comparison yet" >&2
+work=${1-}
+case $work in
+    search | search-open | inference | identify) ;;
+    accuracy | original)
+        echo "WORK=$work: there is no such comparison yet" >&2
         exit 1
         ;;
     *)
-        echo "usage: make compare WORK=search|search-open" >&2
+        echo "usage: make compare WORK=search|search-open|inference|identify" >&2
         exit 2
         ;;
 esac
@@ -18,5 +19,11 @@ esac
 # The peers choose their fastest code themselves.
 unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE
 python=$(tests/peers/venv.sh "$PWD/benches/compare" compare-venv)
-"${CARGO:-cargo}" build --release --workspace --example compare_search >&2
-exec "$python" benches/compare/search.py "$1"
+"${CARGO:-cargo}" build --release --workspace --examples >&2
+case $work in
+    search*) exec "$python" benches/compare/search.py "$work" ;;
+    *)
+        shift
+        exec "$python" "benches/compare/$work.py" "$@"
+        ;;
+esac
