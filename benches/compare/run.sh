@@ -3,27 +3,30 @@
 set -eu
 cd "$(dirname "$0")/../.."
 
+here=$PWD/benches/compare
 work=${1-}
 case $work in
-    search | search-open | inference | identify) ;;
-    accuracy | original)
+    search | search-open | inference | identify) python=$(tests/peers/venv.sh "$here" compare-venv) ;;
+    original)
+        python=$(tests/peers/venv.sh "$here/original" compare-original-venv)
+        "$python" -m pip install --quiet --disable-pip-version-check --no-deps face_recognition==1.3.0 >&2
+        ;;
+    accuracy)
         echo "WORK=$work: there is no such comparison yet" >&2
         exit 1
         ;;
     *)
-        echo "usage: make compare WORK=search|search-open|inference|identify" >&2
+        echo "usage: make compare WORK=search|search-open|inference|identify|original" >&2
         exit 2
         ;;
 esac
+shift
 
 # The peers choose their fastest code themselves.
 unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE
-python=$(tests/peers/venv.sh "$PWD/benches/compare" compare-venv)
-"${CARGO:-cargo}" build --release --workspace --examples >&2
+"${CARGO:-cargo}" build --release --workspace --bins --examples >&2
 case $work in
     search*) exec "$python" benches/compare/search.py "$work" ;;
-    *)
-        shift
-        exec "$python" "benches/compare/$work.py" "$@"
-        ;;
+    original) exec "$python" benches/compare/original/original.py ;;
+    *) exec "$python" "benches/compare/$work.py" "$@" ;;
 esac

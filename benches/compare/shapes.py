@@ -6,7 +6,14 @@ architectures with random weights from a seed. What a run takes does not depend 
 - sface: InsightFace's fmobilenet with PReLU and fc type E, which OpenCV's face_recognition_sface is. Nothing is folded.
 - scrfd-500m: InsightFace's scrfd_500m_bnkps for 640×640: MobileNetV1 of 16…288 planes, PAFPN of 16, heads with depthwise
   convolutions for two anchors at strides 8, 16 and 32. Normalisations are folded.
+
+    python shapes.py NAME FOLDER
+
+Prints the path of the file.
 """
+
+import pathlib
+import sys
 
 import numpy
 import onnx
@@ -173,3 +180,7 @@ def make(name, folder):
     if not path.exists():
         SHAPES[name](path)
     return path
+
+
+if __name__ == "__main__":
+    print(make(sys.argv[1], pathlib.Path(sys.argv[2])))

@@ -79,9 +79,9 @@ impl Calibration {
         ranges
     }
 
-    /// How many layers of how many networks have a range.
-    pub fn counts(&self) -> (usize, usize) {
-        (self.networks.values().map(|network| network.layers.len()).sum(), self.networks.len())
+    /// How many layers have a range, of all networks.
+    pub fn layers(&self) -> usize {
+        self.networks.values().map(|network| network.layers.len()).sum()
     }
 }
 
@@ -98,6 +98,11 @@ impl Recorder {
             let range = network.layers.entry(layer.to_owned()).or_insert([low, high]);
             *range = [range[0].min(low), range[1].max(high)];
         }
+    }
+
+    /// Begins anew.
+    pub fn forget(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Calibration::default();
     }
 
     /// What was gathered so far.

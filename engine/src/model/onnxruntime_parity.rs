@@ -63,6 +63,16 @@ fn networks_of_the_fast_pack_are_those_of_onnx_runtime() {
     }
 }
 
+#[test]
+fn networks_that_people_bring_are_those_of_onnx_runtime() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    for (name, side) in [("sface", 112), ("scrfd-500m", 640)] {
+        let path = peers::output_of(peers::script("../../benches/compare/shapes.py").arg(name).arg(dir.path()));
+        let path = String::from_utf8(path).expect("a path in UTF-8");
+        compare_file(Path::new(path.trim_end()), side, side);
+    }
+}
+
 fn compare(file: &str, height: usize, width: usize) {
     compare_file(&root().join("models").join(file), height, width);
 }
