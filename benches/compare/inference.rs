@@ -29,7 +29,7 @@ fn main() -> Result<(), Failure> {
 }
 
 enum Runner {
-    Ours(Network),
+    Ours(Box<Network>),
     Tract(Arc<TypedRunnableModel>),
 }
 
@@ -57,7 +57,7 @@ impl Runner {
         if let facerecog_engine::model::Explanation::Tract { reason } = network.explain(height, width)? {
             return Err(format!("{file}: not run by our kernels: {reason}").into());
         }
-        Ok(Self::Ours(network))
+        Ok(Self::Ours(Box::new(network)))
     }
 
     /// All outputs, one after the other.
