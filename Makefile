@@ -16,7 +16,7 @@ help:
 	@echo "make e2e        500 photos through the whole system, on MariaDB and NSQ"
 	@echo "make chaos      the same while every process is killed and started again"
 	@echo "make fuzz       every fuzz target for SECONDS=600; takes nightly Rust and cargo-fuzz"
-	@echo "make compare    the same work by other libraries, side by side: WORK=search, search-open"
+	@echo "make compare    the same work by other libraries, side by side: WORK=inference, identify, accuracy, original, search, search-open"
 	@echo "make manifests  check deploy/ against Kubernetes and the programs; takes Go"
 	@echo "make image      static binaries, container images of them, and a try; takes buildah, curl and root"
 	@echo "make build      build alone: $(RECOGNIZER)"

@@ -3,20 +3,26 @@
 set -eu
 cd "$(dirname "$0")/../.."
 
-case ${1-} in
-    search | search-open) ;;
-    inference | identify | accuracy | original)
-        echo "WORK=$1: there is no such comparison yet" >&2
-        exit 1
+here=$PWD/benches/compare
+work=${1-}
+case $work in
+    search | search-open | inference | identify | accuracy) python=$(tests/peers/venv.sh "$here" compare-venv) ;;
+    original)
+        python=$(tests/peers/venv.sh "$here/original" compare-original-venv)
+        "$python" -m pip install --quiet --disable-pip-version-check --no-deps face_recognition==1.3.0 >&2
         ;;
     *)
-        echo "usage: make compare WORK=search|search-open" >&2
+        echo "usage: make compare WORK=search|search-open|inference|identify|accuracy|original" >&2
         exit 2
         ;;
 esac
+shift
 
 # The peers choose their fastest code themselves.
 unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE
-python=$(tests/peers/venv.sh "$PWD/benches/compare" compare-venv)
-"${CARGO:-cargo}" build --release --workspace --example compare_search >&2
-exec "$python" benches/compare/search.py "$1"
+"${CARGO:-cargo}" build --release --workspace --bins --examples >&2
+case $work in
+    search*) exec "$python" benches/compare/search.py "$work" ;;
+    original) exec "$python" benches/compare/original/original.py ;;
+    *) exec "$python" "benches/compare/$work.py" "$@" ;;
+esac

@@ -6,11 +6,7 @@ Prints one JSON line for each comparison and keeps them in benches/results/<date
 """
 
 import contextlib
-import csv
-import datetime
-import json
 import os
-import pathlib
 import statistics
 import subprocess
 import sys
@@ -19,14 +15,9 @@ import time
 import faiss
 import numpy
 
-HERE = pathlib.Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent))
-import record  # noqa: E402
+from turns import FOLDER, TARGET, Child, compare, in_turns, keep, show
 
-ROOT = HERE.parent.parent
-TARGET = ROOT / os.environ.get("CARGO_TARGET_DIR", "target")
 OURS = TARGET / "release/examples/compare_search"
-FOLDER = TARGET / "compare"
 DIMS = 128
 ROWS = 1_000_000
 ROWS_TO_OPEN = 10_000_000
@@ -49,12 +40,7 @@ def unit_vectors(count, seed):
 
 class Ours:
     def __init__(self, index, probes):
-        command = [OURS, "serve", index, probes]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-    def ask(self, work, first, count):
-        print(work, first, count, file=self.process.stdin, flush=True)
-        return self.process.stdout.readline()
+        self.ask = Child(OURS, "serve", index, probes).ask
 
     def one(self, first, count):
         return float(self.ask("one", first, count))
@@ -98,36 +84,11 @@ class Peer:
             return (time.perf_counter() - start) * 1e3
 
 
-def in_turns(rounds, works):
-    """Milliseconds of each of the works, one after the other in each round. The first round is not counted."""
-    times = [[work(number) for work in works] for number in range(rounds + 1)]
-    return list(zip(*times[1:]))
-
-
-def compare(work, ours, peer, peer_times, **more):
-    ours_ms, peer_ms = statistics.median(ours), statistics.median(peer_times)
-    return {
-        "work": work,
-        "ours_ms": round(ours_ms, 3),
-        "peer": peer.name,
-        "peer_ms": round(peer_ms, 3),
-        "ratio": round(peer_ms / ours_ms, 2),
-        "ours_min_ms": round(min(ours), 3),
-        "peer_min_ms": round(min(peer_times), 3),
-        **more,
-    }
-
-
-def show(line):
-    print(json.dumps(line), flush=True)
-    return line
-
-
 def one_probe(ours, peers):
     sides = [ours, *peers]
     times = in_turns(ROUNDS_ONE, [lambda number, side=side: side.one(number, 1) for side in sides])
     for peer, peer_times in zip(peers, times[1:]):
-        yield compare(f"search 1M x{DIMS}, 1 probe", times[0], peer, peer_times)
+        yield compare(f"search 1M x{DIMS}, 1 probe", times[0], peer.name, peer_times)
 
 
 def many_probes(ours, peers):
@@ -143,7 +104,7 @@ def many_probes(ours, peers):
         yield compare(
             f"search 1M x{DIMS}, {BATCH} probes",
             times[0],
-            peer,
+            peer.name,
             one,
             peer_way="one at a time",
             peer_batch_ms=round(batch_ms, 3),
@@ -171,23 +132,6 @@ def agreement(ours, rows, probes):
     return {"work": "search top-1 agreement", "probes": len(probes), "equal": equal, "ties": ties}
 
 
-def keep(lines, load_before):
-    cpu = record.re.sub(r"[^a-z0-9]+", "-", record.cpu().lower()).strip("-")
-    stem = HERE.parent / "results" / f"{datetime.date.today()}-{cpu}-search"
-    columns = list(dict.fromkeys(column for line in lines for column in line))
-    with open(f"{stem}.csv", "w", newline="") as file:
-        writer = csv.DictWriter(file, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(lines)
-    conditions = [
-        f"commit: {record.output('git', 'describe', '--always', '--dirty')}",
-        record.output("rustc", "--version"),
-        f"faiss {faiss.__version__}, numpy {numpy.__version__}, one thread each",
-        f"load average: {load_before:.1f} before the run, {os.getloadavg()[0]:.1f} after it",
-    ]
-    pathlib.Path(f"{stem}.lscpu.txt").write_text("\n".join([*conditions, "", record.output("lscpu")]) + "\n")
-
-
 def search():
     load_before = os.getloadavg()[0]
     faiss.omp_set_num_threads(1)
@@ -202,7 +146,7 @@ def search():
     ]
     lines = [show(line) for measure in (one_probe, many_probes) for line in measure(ours, peers)]
     lines.append(show(agreement(ours, rows, probes)))
-    keep(lines, load_before)
+    keep("search", lines, load_before, f"faiss {faiss.__version__}, numpy {numpy.__version__}, one thread each")
 
 
 def search_open():

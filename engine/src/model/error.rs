@@ -50,6 +50,23 @@ pub enum ModelError {
         /// sha256 in the manifest.
         expected: String,
     },
+    /// A pack is to run in int8, and what its layers read is not known.
+    #[error("{}: no such file, and pack {pack:?} cannot run in int8 without; make it from photos of yours with: \
+             recognizer models calibrate {pack} PHOTOS", .path.display())]
+    MissingRanges {
+        /// The pack.
+        pack: String,
+        /// Where the file was looked for.
+        path: PathBuf,
+    },
+    /// A file could not be written.
+    #[error("{}: could not be written: {source}", .path.display())]
+    Unwritable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// A network lacks an output that its decoder reads.
     #[error("{network}: no output named {output:?}; it has: {outputs}")]
     MissingOutput {
@@ -75,7 +92,7 @@ pub enum ModelError {
     Network {
         /// The network's file.
         network: String,
-        /// What tract said.
+        /// What our kernels or tract said.
         reason: String,
     },
 }

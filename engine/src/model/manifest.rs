@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use serde::Deserialize;
+use facerecog_kernels::network::Precision;
+use serde::{Deserialize, Deserializer};
 use sha2::{Digest, Sha256};
 
+use super::calibration::Calibration;
 use super::decision::Decision;
 use super::error::ModelError;
 use super::pack::{NetworkFile, Pack};
@@ -27,6 +29,10 @@ pub struct Manifest {
 pub struct PackEntry {
     /// What it is good for, in a sentence.
     pub description: String,
+    /// Numbers that products of all its networks are taken of, `f32` without another word. A CPU without the one asked
+    /// for refuses the pack. `int8` takes a [`Calibration`] beside the networks.
+    #[serde(default, deserialize_with = "precision")]
+    pub precision: Precision,
     /// How faces are found.
     pub detector: DetectorEntry,
     /// How faces are turned into embeddings.
@@ -158,6 +164,12 @@ impl Manifest {
         Ok(manifest)
     }
 
+    /// The same packs in another precision than their own.
+    pub fn with_precision(mut self, precision: Precision) -> Self {
+        self.packs.values_mut().for_each(|pack| pack.precision = precision);
+        self
+    }
+
     /// The packs and their names.
     pub fn packs(&self) -> impl Iterator<Item = (&str, &PackEntry)> {
         self.packs.iter().map(|(name, entry)| (name.as_str(), entry))
@@ -177,7 +189,14 @@ impl Manifest {
         let entry = self.entry(name)?;
         let read = |file: &ModelFile| read_file(name, file, models_dir);
         let detector = entry.detector.networks.iter().map(read).collect::<Result<_, _>>()?;
-        Ok(Pack::new(name, entry, detector, read(&entry.embedder.network)?))
+        let embedder = read(&entry.embedder.network)?;
+        let calibration = match entry.precision {
+            Precision::F32 | Precision::Bf16 => Calibration::default(),
+            Precision::Int8 => {
+                Calibration::load(name, &models_dir.unwrap_or(Path::new("")).join(Calibration::file_name(name)))?
+            }
+        };
+        Ok(Pack::new(name, entry, detector, embedder, calibration))
     }
 }
 
@@ -206,9 +225,17 @@ impl PackEntry {
     }
 }
 
+fn precision<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Precision, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    Precision::named(&name).ok_or_else(|| {
+        let known = Precision::ALL.map(Precision::name).join(", ");
+        serde::de::Error::custom(format!("no precision {name:?}; there are: {known}"))
+    })
+}
+
 fn read_file(pack: &str, file: &ModelFile, models_dir: Option<&Path>) -> Result<NetworkFile, ModelError> {
     if let Some(onnx) = facerecog_models::builtin(&file.sha256) {
-        return Ok(NetworkFile { file: file.file.clone(), onnx: Cow::Borrowed(onnx) });
+        return Ok(NetworkFile::new(file, Cow::Borrowed(onnx)));
     }
     let missing =
         |searched: String| ModelError::MissingFile { pack: pack.to_owned(), file: file.file.clone(), searched };
@@ -225,7 +252,7 @@ fn read_file(pack: &str, file: &ModelFile, models_dir: Option<&Path>) -> Result<
     if !actual.eq_ignore_ascii_case(&file.sha256) {
         return Err(ModelError::WrongDigest { path, actual, expected: file.sha256.clone() });
     }
-    Ok(NetworkFile { file: file.file.clone(), onnx: Cow::Owned(onnx) })
+    Ok(NetworkFile::new(file, Cow::Owned(onnx)))
 }
 
 /// sha256 of `bytes` in lowercase hexadecimal.

@@ -1,7 +1,9 @@
 //! Packs of networks and the manifest that describes them.
 
+mod calibration;
 mod decision;
 mod error;
+mod explanation;
 mod fused;
 mod manifest;
 mod network;
@@ -11,10 +13,13 @@ mod pack;
 mod prelu;
 mod tract;
 
+pub use calibration::{Calibration, Recorder};
 pub use decision::{Decision, Logistic};
 pub use error::ModelError;
+pub use explanation::Explanation;
+pub use facerecog_kernels::network::{Layer, Precision, Ranges};
 pub use manifest::{Channels, Decoder, DetectorEntry, EmbedderEntry, Manifest, ModelFile, PackEntry};
-pub(crate) use network::{Network, Output};
+pub use network::{Network, Output};
 pub use pack::{EmbedderIdentity, Pack};
 
 /// Name of the pack inside this library.

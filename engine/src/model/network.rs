@@ -1,14 +1,23 @@
 //! One ONNX network, ready to run at whatever input size it is asked for.
 
+use std::sync::Arc;
+
+use facerecog_kernels::network::{Precision, Ranges};
+
 use super::ModelError;
+use super::calibration::Recorder;
+use super::explanation::Explanation;
 use super::fused::FusedNetwork;
 use super::tract::TractNetwork;
 
 /// An ONNX network with one image input, `[1, 3, height, width]` f32, NCHW.
 #[derive(Debug)]
-pub(crate) struct Network {
+pub struct Network {
     name: String,
+    precision: Precision,
     runner: Runner,
+    /// Notes what layers read, and for which network.
+    recorder: Option<(Arc<Recorder>, String)>,
 }
 
 /// What runs it.
@@ -16,28 +25,84 @@ pub(crate) struct Network {
 enum Runner {
     /// Our kernels, where they know every operation of the network.
     Fused(FusedNetwork),
-    /// tract, for all others.
-    Tract(Box<TractNetwork>),
+    /// tract, for all others, and why.
+    Tract(Box<TractNetwork>, String),
 }
 
-/// An output of a network: its shape and its numbers in row-major order.
-#[derive(Debug, PartialEq)]
-pub(crate) struct Output {
-    pub(crate) shape: Vec<usize>,
-    pub(crate) values: Vec<f32>,
+/// An output of a network.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Output {
+    /// Its sides.
+    pub shape: Vec<usize>,
+    /// Its numbers in row-major order.
+    pub values: Vec<f32>,
 }
 
 impl Network {
-    /// Parses an ONNX file held in memory.
-    pub(crate) fn parse(name: &str, onnx: &[u8]) -> Result<Self, ModelError> {
-        let runner = match FusedNetwork::parse(onnx) {
+    /// Parses an ONNX file held in memory; `name` is for messages. Products are of f32.
+    ///
+    /// # Errors
+    /// [`ModelError::Network`] when neither our kernels nor tract can read it.
+    pub fn parse(name: &str, onnx: &[u8]) -> Result<Self, ModelError> {
+        Self::parse_in(name, onnx, Precision::F32, &Ranges::new())
+    }
+
+    /// Parses an ONNX file held in memory. [`Precision::Int8`] takes the `ranges` that were recorded for this very
+    /// file; the others need none.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse). Also when the network cannot run in this precision here: another than f32 takes a CPU
+    /// that has it, and a network whose every operation our kernels know.
+    pub fn parse_in(name: &str, onnx: &[u8], precision: Precision, ranges: &Ranges) -> Result<Self, ModelError> {
+        let runner = match FusedNetwork::parse(onnx, precision, ranges) {
             Ok(network) => Runner::Fused(network),
+            Err(reason) if precision != Precision::F32 => {
+                return Err(failure(name, format!("it cannot run in {}: {reason}", precision.name())));
+            }
             Err(reason) => {
                 tracing::info!(network = name, %reason, "run by tract");
-                Runner::Tract(Box::new(TractNetwork::parse(onnx).map_err(|error| failure(name, format!("{error:#}")))?))
+                let network = TractNetwork::parse(onnx).map_err(|error| failure(name, format!("{error:#}")))?;
+                Runner::Tract(Box::new(network), reason.to_string())
             }
         };
-        Ok(Self { name: name.to_owned(), runner })
+        Ok(Self { name: name.to_owned(), precision, runner, recorder: None })
+    }
+
+    /// Lets it note what its layers read, as those of the network called `key`.
+    pub(super) fn recording(self, recorder: Arc<Recorder>, key: &str) -> Result<Self, ModelError> {
+        match &self.runner {
+            _ if self.precision != Precision::F32 => {
+                Err(failure(&self.name, "what layers read is recorded in f32".to_owned()))
+            }
+            Runner::Fused(_) => Ok(Self { recorder: Some((recorder, key.to_owned())), ..self }),
+            Runner::Tract(_, reason) => Err(failure(&self.name, format!("it cannot run in int8: {reason}"))),
+        }
+    }
+
+    /// What messages call it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Numbers that its products are taken of.
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    /// Names of the outputs, in their order.
+    pub fn outputs(&self) -> &[String] {
+        match &self.runner {
+            Runner::Fused(network) => network.outputs(),
+            Runner::Tract(network, _) => network.outputs(),
+        }
+    }
+
+    /// Height and width of the image, where the file fixes them and our kernels run it.
+    pub fn size(&self) -> Option<[usize; 2]> {
+        match &self.runner {
+            Runner::Fused(network) => network.size(),
+            Runner::Tract(..) => None,
+        }
     }
 
     #[cfg(test)]
@@ -52,10 +117,7 @@ impl Network {
 
     /// Position of the output called `label`.
     pub(crate) fn output_index(&self, label: &str) -> Result<usize, ModelError> {
-        let outputs = match &self.runner {
-            Runner::Fused(network) => network.outputs(),
-            Runner::Tract(network) => network.outputs(),
-        };
+        let outputs = self.outputs();
         outputs.iter().position(|output| output == label).ok_or_else(|| ModelError::MissingOutput {
             network: self.name.clone(),
             output: label.to_owned(),
@@ -64,12 +126,54 @@ impl Network {
     }
 
     /// Runs one image: `input` holds `3 × height × width` numbers, NCHW.
-    pub(crate) fn run(&self, height: usize, width: usize, input: &[f32]) -> Result<Vec<Output>, ModelError> {
+    ///
+    /// # Errors
+    /// [`ModelError::Network`] when the network cannot run on images of this size.
+    pub fn run(&self, height: usize, width: usize, input: &[f32]) -> Result<Vec<Output>, ModelError> {
+        if let Some((recorder, key)) = &self.recorder {
+            let mut ranges = Ranges::new();
+            let outputs = self.record(height, width, input, &mut ranges)?;
+            recorder.widen(key, &self.name, &ranges);
+            return Ok(outputs);
+        }
         match &self.runner {
             Runner::Fused(network) => network.run(height, width, input).map_err(|error| error.to_string()),
-            Runner::Tract(network) => network.run(height, width, input).map_err(|error| format!("{error:#}")),
+            Runner::Tract(network, _) => network.run(height, width, input).map_err(|error| format!("{error:#}")),
         }
         .map_err(|reason| failure(&self.name, reason))
+    }
+
+    /// Runs one image as [`run`](Self::run) does, and widens `ranges` by what its layers read. Its precision has to be
+    /// f32.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run), and for a network that our kernels do not run.
+    pub fn record(
+        &self,
+        height: usize,
+        width: usize,
+        input: &[f32],
+        ranges: &mut Ranges,
+    ) -> Result<Vec<Output>, ModelError> {
+        match &self.runner {
+            Runner::Fused(network) => {
+                network.record(height, width, input, ranges).map_err(|error| failure(&self.name, error.to_string()))
+            }
+            Runner::Tract(_, reason) => Err(failure(&self.name, format!("it cannot run in int8: {reason}"))),
+        }
+    }
+
+    /// What runs it, and the time that each layer takes here on images of one size.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn explain(&self, height: usize, width: usize) -> Result<Explanation, ModelError> {
+        match &self.runner {
+            Runner::Fused(network) => {
+                network.explain(height, width).map_err(|error| failure(&self.name, error.to_string()))
+            }
+            Runner::Tract(_, reason) => Ok(Explanation::Tract { reason: reason.clone() }),
+        }
     }
 }
 

@@ -3,15 +3,26 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::manifest::{EmbedderEntry, Manifest, PackEntry};
+use facerecog_kernels::network::{Precision, Ranges};
+
+use super::calibration::{Calibration, Recorder};
+use super::manifest::{Manifest, ModelFile, PackEntry};
 use super::{Decision, Network};
 use crate::embed::Metric;
 use crate::model::ModelError;
 
 /// A network's file and its bytes.
 pub(crate) struct NetworkFile {
-    pub(crate) file: String,
-    pub(crate) onnx: Cow<'static, [u8]>,
+    file: String,
+    /// sha256 of the content, in lowercase hexadecimal.
+    sha256: String,
+    onnx: Cow<'static, [u8]>,
+}
+
+impl NetworkFile {
+    pub(super) fn new(entry: &ModelFile, onnx: Cow<'static, [u8]>) -> Self {
+        Self { file: entry.file.clone(), sha256: entry.sha256.to_ascii_lowercase(), onnx }
+    }
 }
 
 /// A detector and an embedder that belong together, as the manifest describes them, with the bytes
@@ -22,6 +33,8 @@ pub struct Pack {
     entry: Arc<PackEntry>,
     detector: Arc<[NetworkFile]>,
     embedder: Arc<NetworkFile>,
+    calibration: Arc<Calibration>,
+    recorder: Option<Arc<Recorder>>,
     identity: EmbedderIdentity,
 }
 
@@ -31,13 +44,21 @@ impl Pack {
         Manifest::builtin().pack(super::BUILTIN, None).expect("the built-in pack is complete; a test holds it to that")
     }
 
-    pub(super) fn new(name: &str, entry: &PackEntry, detector: Vec<NetworkFile>, embedder: NetworkFile) -> Self {
-        let identity = identity(&entry.embedder, &embedder.onnx);
+    pub(super) fn new(
+        name: &str,
+        entry: &PackEntry,
+        detector: Vec<NetworkFile>,
+        embedder: NetworkFile,
+        calibration: Calibration,
+    ) -> Self {
+        let identity = identity(entry, &embedder.onnx, &calibration.ranges(&embedder.sha256));
         Self {
             name: name.to_owned(),
             entry: Arc::new(entry.clone()),
             detector: detector.into(),
             embedder: Arc::new(embedder),
+            calibration: calibration.into(),
+            recorder: None,
             identity,
         }
     }
@@ -62,12 +83,35 @@ impl Pack {
         self.identity
     }
 
-    pub(crate) fn detector_networks(&self) -> Result<Vec<Network>, ModelError> {
-        self.detector.iter().map(|network| Network::parse(&network.file, &network.onnx)).collect()
+    /// The same pack, and what gathers the ranges that its networks' layers read from now on. Its precision has to be
+    /// f32.
+    pub fn recording(self) -> (Self, Arc<Recorder>) {
+        let recorder = Arc::<Recorder>::default();
+        (Self { recorder: Some(Arc::clone(&recorder)), ..self }, recorder)
     }
 
-    pub(crate) fn embedder_network(&self) -> Result<Network, ModelError> {
-        Network::parse(&self.embedder.file, &self.embedder.onnx)
+    /// The networks of the detector, in its decoder's order.
+    ///
+    /// # Errors
+    /// As [`Network::parse_in`].
+    pub fn detector_networks(&self) -> Result<Vec<Network>, ModelError> {
+        self.detector.iter().map(|network| self.network(network)).collect()
+    }
+
+    /// The network of the embedder.
+    ///
+    /// # Errors
+    /// As [`Network::parse_in`].
+    pub fn embedder_network(&self) -> Result<Network, ModelError> {
+        self.network(&self.embedder)
+    }
+
+    fn network(&self, NetworkFile { file, sha256, onnx }: &NetworkFile) -> Result<Network, ModelError> {
+        let network = Network::parse_in(file, onnx, self.entry.precision, &self.calibration.ranges(sha256))?;
+        match &self.recorder {
+            Some(recorder) => network.recording(Arc::clone(recorder), sha256),
+            None => Ok(network),
+        }
     }
 }
 
@@ -80,7 +124,8 @@ impl std::fmt::Debug for Pack {
 /// Which embeddings can be compared with which.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EmbedderIdentity {
-    /// blake3 of everything that decides an embedding: network, input scaling, template, metric.
+    /// blake3 of everything that decides an embedding: network, input scaling, template, metric; precision, and for
+    /// int8 the ranges of layers, too.
     pub digest: [u8; 32],
     /// Numbers in an embedding.
     pub dims: usize,
@@ -89,7 +134,8 @@ pub struct EmbedderIdentity {
 }
 
 /// The template counts too: the same network fed with another alignment gives other embeddings.
-fn identity(embedder: &EmbedderEntry, onnx: &[u8]) -> EmbedderIdentity {
+fn identity(entry: &PackEntry, onnx: &[u8], ranges: &Ranges) -> EmbedderIdentity {
+    let embedder = &entry.embedder;
     let mut hasher = blake3::Hasher::new();
     hasher.update(onnx);
     hasher.update(&embedder.input_side.to_le_bytes());
@@ -97,6 +143,14 @@ fn identity(embedder: &EmbedderEntry, onnx: &[u8]) -> EmbedderIdentity {
     let template = embedder.template.iter().flat_map(|&point| <[f32; 2]>::from(point));
     for number in embedder.mean.iter().chain(&embedder.scale).copied().chain(template) {
         hasher.update(&number.to_le_bytes());
+    }
+    // f32 is not named: galleries are older than the choice.
+    if entry.precision != Precision::F32 {
+        hasher.update(entry.precision.name().as_bytes());
+    }
+    for (layer, range) in ranges.iter() {
+        hasher.update(layer.as_bytes());
+        range.iter().for_each(|number| _ = hasher.update(&number.to_le_bytes()));
     }
     EmbedderIdentity { digest: *hasher.finalize().as_bytes(), dims: embedder.dims, metric: embedder.metric }
 }

@@ -59,6 +59,7 @@ struct Verification {
 #[derive(Serialize)]
 struct VerificationRecord {
     pack: String,
+    precision: &'static str,
     pairs: usize,
     photos: usize,
     photos_without_face: usize,
@@ -157,6 +158,7 @@ impl Verification {
         let FoldAccuracy { mean, std, threshold } = fold_accuracy(&scored)?;
         let record = VerificationRecord {
             pack: session.pack_name.clone(),
+            precision: recognizer.pack().entry().precision.name(),
             pairs: pairs.len(),
             photos: photos.len(),
             photos_without_face: photos.values().filter(|photo| !photo.face_found).count(),
@@ -236,6 +238,7 @@ fn describe(record: &VerificationRecord) -> String {
     let percent = |value: f64| format!("{:.2} %", value * 100.0);
     let rows = [
         ["pack", &record.pack],
+        ["precision", record.precision],
         ["pairs", &record.pairs.to_string()],
         ["photos", &format!("{} ({} without a face)", record.photos, record.photos_without_face)],
         ["accuracy", &format!("{} ± {}", percent(record.accuracy.mean), percent(record.accuracy.std))],

@@ -12,6 +12,8 @@ mod in_order;
 mod index;
 mod model_folder;
 mod models;
+mod models_calibrate;
+mod models_explain;
 mod models_fetch;
 mod output;
 mod photo_list;

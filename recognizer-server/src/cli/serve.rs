@@ -72,6 +72,7 @@ pub(crate) fn recognizer(config: &ServerConfig) -> Result<Recognizer, CliError> 
         pack: Some(config.pack.clone()),
         models: Some(config.models.clone()),
         manifest: config.manifest.clone(),
+        precision: config.precision,
     })?;
     let score = PersonScore::MeanOfTop(config.photos_per_person);
     Ok(session.recognizer(config.detect())?.with_person_score(score))
@@ -84,6 +85,7 @@ pub(super) fn with_global_options(input: ServeInput, options: &GlobalOptions) ->
         pack: options.session.pack.clone(),
         models: options.session.models.clone(),
         manifest: options.session.manifest.clone(),
+        precision: options.session.precision.map(|precision| precision.name().to_owned()),
         threads: options.threads,
         log_level: input.log_level.or(more),
         ..input

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use facerecog_engine::detect::DetectOptions;
-use facerecog_engine::model::{Manifest, Pack};
+use facerecog_engine::model::{Manifest, Pack, Precision};
 use facerecog_engine::recognizer::Recognizer;
 
 use super::error::CliError;
@@ -27,12 +27,19 @@ pub(crate) struct SessionOptions {
     /// Manifest that describes the packs, instead of the one inside the program
     #[arg(long, global = true, env = "FACERECOG_MANIFEST", value_name = "FILE", help_heading = "General options")]
     pub(crate) manifest: Option<PathBuf>,
+    /// Numbers that networks calculate with: f32, bf16, or int8 after `recognizer models calibrate` [default: the pack's]
+    #[arg(long, global = true, env = "FACERECOG_PRECISION", value_name = "PRECISION", value_parser = precision, help_heading = "General options")]
+    pub(crate) precision: Option<Precision>,
+}
+
+pub(crate) fn precision(name: &str) -> Result<Precision, String> {
+    Precision::named(name).ok_or_else(|| format!("there are: {}", Precision::ALL.map(Precision::name).join(", ")))
 }
 
 /// Where the index of known people is kept.
 #[derive(Debug, Args)]
 pub(crate) struct IndexOptions {
-    /// Folder of the index [default: facerecog-index/<pack>]
+    /// Folder of the index [default: facerecog-index/<pack>, with --precision facerecog-index/<pack>-<precision>]
     #[arg(long, env = "FACERECOG_INDEX", value_name = "DIR")]
     index: Option<PathBuf>,
 }
@@ -43,6 +50,8 @@ pub(crate) struct Session {
     pub(crate) output: Output,
     pub(crate) manifest: Manifest,
     pub(crate) pack_name: String,
+    /// The one that was asked for instead of the pack's own.
+    pub(crate) precision: Option<Precision>,
     pub(crate) models_dir: PathBuf,
 }
 
@@ -52,10 +61,15 @@ impl Session {
             Some(path) => Manifest::load(path).map_err(|error| CliError::Usage(error.to_string()))?,
             None => Manifest::builtin(),
         };
+        let manifest = match options.precision {
+            Some(precision) => manifest.with_precision(precision),
+            None => manifest,
+        };
         Ok(Self {
             output: Output::new(options.json),
             manifest,
             pack_name: options.pack.clone().unwrap_or_else(|| "builtin".into()),
+            precision: options.precision,
             models_dir: options.models.clone().unwrap_or_else(model_folder::default_model_folder),
         })
     }
@@ -68,8 +82,8 @@ impl Session {
         Ok(Recognizer::new(self.pack()?, options)?)
     }
 
-    /// The index folder: one a pack, since embeddings of different packs cannot be compared.
+    /// The index folder: one a pack and precision, since embeddings of different ones cannot be compared.
     pub(crate) fn index_dir(&self, options: &IndexOptions) -> PathBuf {
-        options.index.clone().unwrap_or_else(|| default_index_dir(&self.pack_name))
+        options.index.clone().unwrap_or_else(|| default_index_dir(&self.pack_name, self.precision))
     }
 }

@@ -26,7 +26,7 @@ pub(crate) struct ServeInput {
     /// Folder of known people [default: known_people]
     #[arg(long, env = "KNOWN_PEOPLE", value_name = "DIR")]
     pub(crate) known: Option<PathBuf>,
-    /// Folder of the index [default: facerecog-index/<pack>]
+    /// Folder of the index [default: facerecog-index/<pack>, with --precision facerecog-index/<pack>-<precision>]
     #[arg(long, env = "FACERECOG_INDEX", value_name = "DIR")]
     pub(crate) index: Option<PathBuf>,
     /// Read photos below this folder alone; may be given several times [default: any photo]
@@ -47,6 +47,9 @@ pub(crate) struct ServeInput {
     /// Manifest that describes the packs.
     #[arg(skip)]
     pub(crate) manifest: Option<PathBuf>,
+    /// Numbers that networks calculate with.
+    #[arg(skip)]
+    pub(crate) precision: Option<String>,
     /// Threads that work on photos.
     #[arg(skip)]
     pub(crate) threads: Option<usize>,
@@ -151,6 +154,7 @@ impl ServeInput {
             pack,
             models,
             manifest,
+            precision,
             threads,
             verify,
             queue_length,

@@ -8,8 +8,9 @@ use std::time::Duration;
 use clap::ValueEnum;
 use facerecog_engine::detect::DetectOptions;
 use facerecog_engine::gallery::{EnrolLimits, Verify};
+use facerecog_engine::model::Precision;
 use facerecog_engine::photo::Limits;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::error::{ConfigError, Origin};
 use super::file::ConfigFile;
@@ -92,6 +93,9 @@ pub(crate) struct ServerConfig {
     /// Manifest that describes the packs; absent for the one inside the program.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) manifest: Option<PathBuf>,
+    /// Numbers that networks calculate with; absent for the pack's own.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "precision_name")]
+    pub(crate) precision: Option<Precision>,
     /// Photos that are worked on at once.
     pub(crate) threads: usize,
     /// What is checked of an index before it answers.
@@ -178,6 +182,13 @@ impl ServerConfig {
         let threads = at_least("threads", values.threads.unwrap_or_else(available_threads), 1)?;
         let queue_length = values.queue_length.unwrap_or(threads.saturating_mul(WAITING_PER_THREAD));
         let pack = values.pack.unwrap_or_else(|| "builtin".into());
+        let precision = match values.precision.as_deref() {
+            None => None,
+            Some(name) => match Precision::named(name) {
+                Some(precision) => Some(precision),
+                None => return Err(refused("precision", "none of f32, bf16 and int8")),
+            },
+        };
         if values.tls_certificate.is_some() && values.tls_key.is_none() {
             return Err(refused("tls_certificate", "a certificate needs its private key: set tls_key as well"));
         }
@@ -197,11 +208,12 @@ impl ServerConfig {
             },
             metrics_are_optional,
             known: values.known.unwrap_or_else(|| "known_people".into()),
-            index: values.index.unwrap_or_else(|| default_index_dir(&pack)),
+            index: values.index.unwrap_or_else(|| default_index_dir(&pack, precision)),
             image_roots: values.image_roots.unwrap_or_default(),
             pack,
             models: values.models.unwrap_or_else(crate::cli::default_model_folder),
             manifest: values.manifest,
+            precision,
             threads,
             verify: values.verify.unwrap_or(Verification::Full),
             queue_length: at_least("queue_length", queue_length, 1)?,
@@ -277,8 +289,16 @@ impl ServerConfig {
 
 /// The index folder when nobody names one: one a pack, since embeddings of different packs cannot be
 /// compared.
-pub(crate) fn default_index_dir(pack: &str) -> PathBuf {
-    PathBuf::from("facerecog-index").join(pack)
+pub(crate) fn default_index_dir(pack: &str, precision: Option<Precision>) -> PathBuf {
+    let folder = PathBuf::from("facerecog-index");
+    match precision {
+        None | Some(Precision::F32) => folder.join(pack),
+        Some(precision) => folder.join(format!("{pack}-{}", precision.name())),
+    }
+}
+
+fn precision_name<S: Serializer>(precision: &Option<Precision>, serializer: S) -> Result<S::Ok, S::Error> {
+    precision.map(Precision::name).serialize(serializer)
 }
 
 /// The CPU affinity bounded by the cgroup quota, v1 or v2, of this process and the groups above it.

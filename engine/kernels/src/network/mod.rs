@@ -52,6 +52,14 @@ pub enum Precision {
 }
 
 impl Precision {
+    /// All of them, the most exact first.
+    pub const ALL: [Self; 3] = [Self::F32, Self::Bf16, Self::Int8];
+
+    /// The one of this [name](Self::name).
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|precision| precision.name() == name)
+    }
+
     /// `f32`, `bf16` or `int8`.
     pub fn name(self) -> &'static str {
         match self {
@@ -243,13 +251,13 @@ impl Network {
     ///
     /// # Errors
     /// As [`run`](Self::run).
-    pub fn record(
+    pub fn record<'w>(
         &self,
         image: &[f32],
         size: [usize; 2],
-        workspace: &mut Workspace,
+        workspace: &'w mut Workspace,
         ranges: &mut Ranges,
-    ) -> Result<(), RunError> {
+    ) -> Result<Outputs<'w>, RunError> {
         let lanes = lanes(self.instructions);
         self.run_and_tell(image, size, workspace, |index, plan, memory| {
             let step = &self.steps[index];
@@ -259,8 +267,7 @@ impl Network {
             }
             let (shape, place) = (plan.shapes[input], plan.places[input - 1].clone());
             ranges.widen(&step.name, layout::range(lanes, shape, &memory[place]));
-        })?;
-        Ok(())
+        })
     }
 
     /// Shapes of the outputs, for images of one size.

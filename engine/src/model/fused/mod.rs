@@ -6,8 +6,9 @@ mod translate;
 use std::cell::RefCell;
 
 use facerecog_kernels::Kernels;
-use facerecog_kernels::network::{GraphError, Network, Outputs, Precision, RunError, Workspace};
+use facerecog_kernels::network::{GraphError, Network, Outputs, Precision, Ranges, RunError, Workspace};
 
+use super::explanation::Explanation;
 use super::network::Output;
 use translate::{Form, Translation, Untranslatable};
 
@@ -15,6 +16,9 @@ thread_local! {
     /// Memory for maps: a thread runs one network at a time, whatever the photo.
     static WORKSPACE: RefCell<Workspace> = RefCell::new(Workspace::new());
 }
+
+/// Runs of which an explanation's times are the least.
+const RUNS: usize = 20;
 
 /// Why a network is left to tract.
 #[derive(Debug, thiserror::Error)]
@@ -29,22 +33,32 @@ pub(super) enum NotFused {
 #[derive(Debug)]
 pub(super) struct FusedNetwork {
     network: Network,
+    size: Option<[usize; 2]>,
     outputs: Vec<String>,
     forms: Vec<Form>,
 }
 
 impl FusedNetwork {
-    /// Parses an ONNX file held in memory.
-    pub(super) fn parse(onnx: &[u8]) -> Result<Self, NotFused> {
-        let Translation { graph, outputs } = translate::translate(onnx)?;
-        let network = Network::compile(graph, Kernels::chosen().instructions(), Precision::F32)?;
+    /// Parses an ONNX file held in memory. `ranges` are for [`Precision::Int8`] alone.
+    pub(super) fn parse(onnx: &[u8], precision: Precision, ranges: &Ranges) -> Result<Self, NotFused> {
+        let Translation { graph, size, outputs } = translate::translate(onnx)?;
+        let instructions = Kernels::chosen().instructions();
+        let network = match precision {
+            Precision::F32 | Precision::Bf16 => Network::compile(graph, instructions, precision)?,
+            Precision::Int8 => Network::compile_int8(graph, instructions, ranges)?,
+        };
         let (outputs, forms) = outputs.into_iter().unzip();
-        Ok(Self { network, outputs, forms })
+        Ok(Self { network, size, outputs, forms })
     }
 
     /// Names of the outputs, in their order.
     pub(super) fn outputs(&self) -> &[String] {
         &self.outputs
+    }
+
+    /// Height and width of the image, where the file fixes them.
+    pub(super) fn size(&self) -> Option<[usize; 2]> {
+        self.size
     }
 
     /// Runs one image: `input` holds `3 × height × width` numbers, NCHW.
@@ -53,6 +67,39 @@ impl FusedNetwork {
             let outputs = self.network.run(input, [height, width], workspace)?;
             Ok(self.outputs_of(outputs))
         })
+    }
+
+    /// Runs one image, and widens `ranges` by what layers read.
+    pub(super) fn record(
+        &self,
+        height: usize,
+        width: usize,
+        input: &[f32],
+        ranges: &mut Ranges,
+    ) -> Result<Vec<Output>, RunError> {
+        WORKSPACE.with_borrow_mut(|workspace| {
+            let outputs = self.network.record(input, [height, width], workspace, ranges)?;
+            Ok(self.outputs_of(outputs))
+        })
+    }
+
+    /// Its layers, and the least time that each took on an image of this size.
+    pub(super) fn explain(&self, height: usize, width: usize) -> Result<Explanation, RunError> {
+        let size = [height, width];
+        // Before memory is taken for an image of any size.
+        let mut layers = self.network.explain(size)?;
+        // Times do not depend on the image, as long as no number is so small that the CPU slows down.
+        let image = vec![0.5; 3 * height * width];
+        WORKSPACE.with_borrow_mut(|workspace| {
+            for _ in 0..RUNS {
+                for (layer, again) in layers.iter_mut().zip(self.network.profile(&image, size, workspace)?) {
+                    layer.time = layer.time.into_iter().chain(again.time).min();
+                }
+            }
+            Ok(())
+        })?;
+        let (map_bytes, weight_bytes) = (self.network.map_bytes(size)?, self.network.weight_bytes());
+        Ok(Explanation::Kernels { layers, map_bytes, weight_bytes })
     }
 
     fn outputs_of(&self, outputs: Outputs<'_>) -> Vec<Output> {

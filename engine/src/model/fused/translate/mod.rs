@@ -27,6 +27,8 @@ type Result<T> = std::result::Result<T, Untranslatable>;
 /// A network as a graph, and what its outputs are called.
 pub(super) struct Translation {
     pub(super) graph: Graph,
+    /// Height and width of the image, where the file fixes them.
+    pub(super) size: Option<[usize; 2]>,
     /// Name and form of each output of the graph.
     pub(super) outputs: Vec<(String, Form)>,
 }
@@ -42,6 +44,11 @@ pub(super) enum Form {
     ChannelsLast,
     /// `[1, height · width, channels]`.
     Pixels,
+    /// `[height · width · channels / columns, columns]`.
+    Rows {
+        /// A part of the channels.
+        columns: usize,
+    },
 }
 
 impl Form {
@@ -50,7 +57,7 @@ impl Form {
         let pixels = height * width;
         let values = match self {
             Self::Map | Self::Flat => values.to_vec(),
-            Self::ChannelsLast | Self::Pixels => {
+            Self::ChannelsLast | Self::Pixels | Self::Rows { .. } => {
                 (0..pixels).flat_map(|pixel| values.iter().skip(pixel).step_by(pixels).copied()).collect()
             }
         };
@@ -59,6 +66,7 @@ impl Form {
             Self::Flat => vec![1, channels * pixels],
             Self::ChannelsLast => vec![1, height, width, channels],
             Self::Pixels => vec![1, pixels, channels],
+            Self::Rows { columns } => vec![pixels * channels / columns, columns],
         };
         Output { shape, values }
     }
@@ -115,7 +123,7 @@ pub(super) fn translate(onnx: &[u8]) -> Result<Translation> {
         values.push(map.value);
         outputs.push((output.name.clone(), map.form));
     }
-    Ok(Translation { graph: Graph { input_channels, nodes: translator.nodes, outputs: values }, outputs })
+    Ok(Translation { graph: Graph { input_channels, nodes: translator.nodes, outputs: values }, size, outputs })
 }
 
 /// Name, channels and, where the file fixes it, size of the one image.

@@ -137,7 +137,7 @@ impl Translator {
             Form::Map => 3,
             Form::Flat if is_vector(map) => 1,
             Form::ChannelsLast | Form::Pixels => 1,
-            Form::Flat => return Err(refusal()),
+            Form::Flat | Form::Rows { .. } => return Err(refusal()),
         };
         let fits = values.len() == map.channels
             && shape.len().checked_sub(channels_at).and_then(|at| shape.get(at)) == Some(&map.channels);
@@ -228,6 +228,7 @@ impl Translator {
             Form::Map => axis == 1 && (self.opset >= 13 || map.size == Some([1, 1])),
             Form::Flat => axis == 1 && is_vector(map),
             Form::ChannelsLast | Form::Pixels => axis == rank - 1,
+            Form::Rows { columns } => axis == 1 && columns == map.channels,
         };
         if !over_channels {
             return Err(Untranslatable("Softmax over other sides than the channels".into()));
@@ -262,7 +263,10 @@ impl Translator {
         let scales = match (node.op_type.as_str(), attribute(node, "scales")) {
             ("Upsample", Some(scales)) => scales.floats.clone(),
             ("Upsample", None) => self.numbers(node, 1)?.map_or(Vec::new(), |(_, scales)| scales.to_vec()),
-            _ => self.numbers(node, 2)?.map_or(Vec::new(), |(_, scales)| scales.to_vec()),
+            _ => match self.integers(node, 3)? {
+                Some(sizes) => scales(map, sizes),
+                None => self.numbers(node, 2)?.map_or(Vec::new(), |(_, scales)| scales.to_vec()),
+            },
         };
         let (transformation, rounding) = (
             text(node, "coordinate_transformation_mode", "half_pixel"),
@@ -318,6 +322,10 @@ impl Translator {
         let form = match (map.form, shape) {
             (Form::Map | Form::Flat, [Some(-1..=1), Some(_)] | [None, Some(-1)]) => Form::Flat,
             (Form::ChannelsLast | Form::Pixels, [Some(1 | 0) | None, _, last]) if *last == channels => Form::Pixels,
+            (Form::ChannelsLast | Form::Pixels, &[Some(-1), Some(columns)]) => match usize::try_from(columns) {
+                Ok(columns) if columns > 0 && map.channels.is_multiple_of(columns) => Form::Rows { columns },
+                _ => return Err(Untranslatable(format!("Reshape of {} channels to rows of {columns}", map.channels))),
+            },
             (form, shape) => return Err(Untranslatable(format!("Reshape of {form:?} to {shape:?}"))),
         };
         Ok(Known::Map(Map { form, ..map }))
@@ -326,7 +334,8 @@ impl Translator {
     fn transpose(&self, node: &NodeProto) -> Result<Known> {
         let map = self.map(node, 0)?;
         match (map.form, integers(node, "perm").unwrap_or_default()) {
-            (Form::Map, [0, 2, 3, 1]) => Ok(Known::Map(Map { form: Form::ChannelsLast, ..map })),
+            // The second leaves the batch, 1, where it moves no number.
+            (Form::Map, [0, 2, 3, 1] | [2, 3, 0, 1]) => Ok(Known::Map(Map { form: Form::ChannelsLast, ..map })),
             (form, order) => Err(Untranslatable(format!("Transpose of {form:?} by {order:?}"))),
         }
     }
@@ -356,6 +365,15 @@ fn constant(node: &NodeProto) -> Result<Known> {
     }
 }
 
+/// How many times larger than a map the sizes are; nothing where one of the two is not known.
+fn scales(map: Map, sizes: &[Option<i64>]) -> Vec<f32> {
+    let (&[Some(1), Some(channels), Some(rows), Some(columns)], Some([height, width])) = (sizes, map.size) else {
+        return Vec::new();
+    };
+    let given = [1, map.channels, height, width];
+    [1, channels, rows, columns].iter().zip(given).map(|(&size, given)| (size as f64 / given as f64) as f32).collect()
+}
+
 /// Whether a map is one number for each channel.
 fn is_vector(map: Map) -> bool {
     map.size == Some([1, 1])
@@ -365,7 +383,7 @@ fn rank(form: Form) -> i64 {
     match form {
         Form::Map | Form::ChannelsLast => 4,
         Form::Pixels => 3,
-        Form::Flat => 2,
+        Form::Flat | Form::Rows { .. } => 2,
     }
 }
 
