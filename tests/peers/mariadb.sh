@@ -56,6 +56,9 @@ gone() {
 case $command in
     start)
         install
+        # At its start a server removes the temporary tables of others that it finds.
+        mkdir -p "$folder/tmp"
+        export TMPDIR="$folder/tmp"
         # mariadbd refuses to run as root unless told to.
         user=$(id -un)
         if [ ! -e "$folder/data/mysql" ]; then
