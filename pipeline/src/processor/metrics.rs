@@ -11,6 +11,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::breaker::CircuitState;
+use crate::telemetry::Results;
 
 /// Upper bounds of the classes of durations, in seconds: from a small photo to the longest wait for an answer.
 const PHOTO_SECONDS: [f64; 12] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
@@ -52,11 +53,6 @@ impl MessageEnd {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ResultLabels {
-    result: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct StateLabels {
     state: &'static str,
 }
@@ -67,7 +63,7 @@ pub struct Metrics(Arc<Numbers>);
 
 #[derive(Debug)]
 struct Numbers {
-    messages: Family<ResultLabels, Counter>,
+    messages: Results,
     under_way: Gauge,
     photo_seconds: Histogram,
     recognizer_failures: Counter,
@@ -79,11 +75,8 @@ impl Metrics {
     /// All numbers at 0, in `registry`.
     pub fn register(registry: &mut Registry) -> Self {
         let registry = registry.sub_registry_with_prefix("facerecog_processor");
-        let messages: Family<ResultLabels, Counter> = Family::default();
-        for end in MessageEnd::ALL {
-            drop(messages.get_or_create(&ResultLabels { result: end.label() }));
-        }
-        registry.register("messages", "Messages of the queue, by what became of them", messages.clone());
+        let help = "Messages of the queue, by what became of them";
+        let messages = Results::register(registry, "messages", help, MessageEnd::ALL.map(MessageEnd::label));
         let under_way = Gauge::default();
         registry.register("under_way", "Messages that are worked on", under_way.clone());
         let photo_seconds = Histogram::new(PHOTO_SECONDS);
@@ -115,7 +108,7 @@ impl Metrics {
 
     pub(super) fn ended(&self, end: MessageEnd) {
         self.0.under_way.dec();
-        self.0.messages.get_or_create(&ResultLabels { result: end.label() }).inc();
+        self.0.messages.add(end.label(), 1);
     }
 
     pub(super) fn settled(&self, time: Duration) {

@@ -2,20 +2,13 @@
 
 use std::sync::Arc;
 
-use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 
-use crate::telemetry::Requests;
+use crate::telemetry::{Requests, Results};
 
 /// Upper bounds of the classes of durations, in seconds: from one path to a large batch, or a photo over a slow line.
 const REQUEST_SECONDS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 10.0, 60.0];
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ResultLabels {
-    result: &'static str,
-}
 
 /// Counts what a receiver does. Clones count into the same numbers.
 #[derive(Debug, Clone)]
@@ -24,7 +17,7 @@ pub struct Metrics(Arc<Numbers>);
 #[derive(Debug)]
 struct Numbers {
     requests: Requests,
-    photos: Family<ResultLabels, Counter>,
+    photos: Results,
     queue_failures: Counter,
     queued_late: Counter,
 }
@@ -34,11 +27,8 @@ impl Metrics {
     pub fn register(registry: &mut Registry) -> Self {
         let registry = registry.sub_registry_with_prefix("facerecog_receiver");
         let requests = Requests::register(registry, REQUEST_SECONDS);
-        let photos: Family<ResultLabels, Counter> = Family::default();
-        for result in ["saved", "already_there"] {
-            drop(photos.get_or_create(&ResultLabels { result }));
-        }
-        registry.register("photos", "Photos, by what became of them", photos.clone());
+        let photos =
+            Results::register(registry, "photos", "Photos, by what became of them", ["saved", "already_there"]);
         let queue_failures = Counter::default();
         registry.register("queue_failures", "Requests whose photos were left in the outbox", queue_failures.clone());
         let queued_late = Counter::default();
@@ -51,9 +41,8 @@ impl Metrics {
     }
 
     pub(super) fn took(&self, saved: usize, already_there: usize) {
-        for (result, photos) in [("saved", saved), ("already_there", already_there)] {
-            self.0.photos.get_or_create(&ResultLabels { result }).inc_by(photos as u64);
-        }
+        self.0.photos.add("saved", saved);
+        self.0.photos.add("already_there", already_there);
     }
 
     pub(super) fn queue_failed(&self) {

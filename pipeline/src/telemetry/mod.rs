@@ -5,6 +5,7 @@ mod health;
 mod logging;
 mod readiness;
 mod requests;
+mod results;
 mod stop;
 
 pub use endpoint::Telemetry;
@@ -12,4 +13,5 @@ pub use health::{HealthError, health};
 pub use logging::start_log;
 pub use readiness::Readiness;
 pub(crate) use requests::{Requests, count_request};
+pub(crate) use results::Results;
 pub use stop::Stop;

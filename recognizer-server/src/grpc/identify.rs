@@ -43,17 +43,14 @@ impl Identify for IdentifyService {
 impl IdentifyService {
     async fn answer(&self, path: String, call: &Call) -> Result<Response<IdentifyResponse>, Status> {
         let place = self.jobs.place(call.deadline())?;
-        let (place, file) = self.photos.fetch(PhotoSource::Path(path.into()), place).await?;
-        let pixels = file.pixels;
         let job = RecognitionJob {
             recognizer: Arc::clone(&self.recognizer),
             photos: self.photos.clone(),
             jobs: self.jobs.clone(),
             gallery: self.live.gallery().await?,
-            file,
             options: RecognizeOptions::default(),
         };
-        let recognized = place.run(call.deadline(), pixels, |caller| job.run(caller)).await?;
+        let recognized = job.run(PhotoSource::Path(path.into()), place, call.deadline(), ()).await?;
         let faces: Vec<_> = recognized.faces.into_iter().map(IdentifiedFace::from).collect();
         Ok(match best_match(&faces) {
             Some(best) => answer(&best.image_name),

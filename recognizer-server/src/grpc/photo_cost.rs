@@ -68,13 +68,16 @@ impl Sums {
 
     /// At least 0, and at most as much as leaves nothing for a photo without pixels.
     fn seconds_per_pixel(&self) -> f64 {
-        let spread = self.photos * self.pixels_pixels - self.pixels * self.pixels;
-        if self.pixels == 0.0 || spread <= 1e-6 * self.pixels * self.pixels {
-            // All of one size: nothing tells what another would take, but that it has other pixels.
-            return if self.pixels == 0.0 { 0.0 } else { self.seconds / self.pixels };
+        if self.pixels == 0.0 {
+            return 0.0;
         }
-        let slope = (self.photos * self.pixels_seconds - self.pixels * self.seconds) / spread;
-        slope.clamp(0.0, self.seconds / self.pixels)
+        let most = self.seconds / self.pixels;
+        let spread = self.photos * self.pixels_pixels - self.pixels * self.pixels;
+        if spread <= 1e-6 * self.pixels * self.pixels {
+            // All of one size: nothing tells what another would take, but that it has other pixels.
+            return most;
+        }
+        ((self.photos * self.pixels_seconds - self.pixels * self.seconds) / spread).clamp(0.0, most)
     }
 }
 

@@ -1,24 +1,24 @@
 //! The job of recognising one photo, the same for every call that asks for it.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use facerecog_engine::gallery::Gallery;
 use facerecog_engine::recognizer::{RecognizeOptions, RecognizedFace, Recognizer};
 use tonic::Status;
 
-use super::jobs::{Caller, Jobs};
-use super::photo_access::{PhotoAccess, PhotoFile};
+use super::jobs::{Caller, Jobs, Place};
+use super::photo_access::{PhotoAccess, PhotoFile, PhotoSource};
 use super::stages::{Stages, timed};
 use super::status::identify_status;
 
-/// A photo to be recognised.
+/// How a photo is to be recognised.
 #[derive(Debug)]
 pub(super) struct RecognitionJob {
     pub(super) recognizer: Arc<Recognizer>,
     pub(super) photos: PhotoAccess,
     pub(super) jobs: Jobs,
     pub(super) gallery: Arc<Gallery>,
-    pub(super) file: PhotoFile,
     pub(super) options: RecognizeOptions,
 }
 
@@ -34,16 +34,30 @@ pub(super) struct Recognized {
 }
 
 impl RecognitionJob {
-    /// Decodes and recognises: not for the network's threads.
-    pub(super) fn run(self, caller: &Caller<'_>) -> Result<Recognized, Status> {
-        let mut stages = Stages { waiting: caller.waited, decode: self.file.reading, ..Stages::default() };
-        let result = self.recognize(caller, &mut stages);
-        self.jobs.photo_done(&stages);
-        result
+    /// Recognises the photo of `source` when its turn has come. What is `held` is dropped when the work is done, which
+    /// may be after the caller has left.
+    pub(super) async fn run(
+        self,
+        source: PhotoSource,
+        place: Place,
+        deadline: Instant,
+        held: impl Send + 'static,
+    ) -> Result<Recognized, Status> {
+        let (place, file) = self.photos.fetch(source, place).await?;
+        let pixels = file.pixels;
+        let work = move |caller: &Caller<'_>| {
+            let mut stages = Stages { waiting: caller.waited, decode: file.reading, ..Stages::default() };
+            let recognized = self.recognize(&file, caller, &mut stages);
+            self.jobs.photo_done(&stages);
+            drop(held);
+            recognized
+        };
+        place.run(deadline, pixels, work).await
     }
 
-    fn recognize(&self, caller: &Caller<'_>, stages: &mut Stages) -> Result<Recognized, Status> {
-        let photo = timed(&mut stages.decode, || self.photos.decode(&self.file))?;
+    /// Decodes: not for the network's threads.
+    fn recognize(&self, file: &PhotoFile, caller: &Caller<'_>, stages: &mut Stages) -> Result<Recognized, Status> {
+        let photo = timed(&mut stages.decode, || self.photos.decode(file))?;
         caller.still_waits()?;
         let recognition = self.recognizer.recognize(&photo, &self.gallery, &self.options);
         let recognition = recognition.map_err(|error| identify_status(&error))?;

@@ -9,7 +9,7 @@ use super::proto::{RecognizeRequest, RecognizeResponse};
 use super::question::Question;
 use super::{RecognizerService, answer};
 use crate::grpc::call::{Call, within};
-use crate::grpc::jobs::{Caller, Place};
+use crate::grpc::jobs::Place;
 use crate::grpc::recognition::RecognitionJob;
 
 impl RecognizerService {
@@ -33,22 +33,14 @@ impl RecognizerService {
         deadline: Instant,
         held: impl Send + 'static,
     ) -> Result<RecognizeResponse, Status> {
-        let (place, file) = self.photos.fetch(question.source, place).await?;
-        let pixels = file.pixels;
         let job = RecognitionJob {
             recognizer: Arc::clone(&self.engine),
             photos: self.photos.clone(),
             jobs: self.jobs.clone(),
             gallery: self.live.gallery().await?,
-            file,
             options: question.options,
         };
-        let work = move |caller: &Caller<'_>| {
-            let recognized = job.run(caller);
-            drop(held);
-            recognized
-        };
-        let recognized = place.run(deadline, pixels, work).await?;
+        let recognized = job.run(question.source, place, deadline, held).await?;
         Ok(answer::recognize_response(recognized, question.include_embeddings))
     }
 }

@@ -4,7 +4,7 @@
 #![allow(clippy::needless_range_loop)]
 
 use super::dense::Maps;
-use super::finish::{Bend, BendAt, per_channel};
+use super::finish::{Bend, BendAt, blocked_weights, per_channel};
 use super::tile::{Tiles, with_tile};
 use super::{blocked_numbers, lanes};
 use crate::Instructions;
@@ -39,16 +39,9 @@ impl Depthwise {
     ) -> Self {
         let lanes = lanes(instructions);
         let taps = window.kernel[0] * window.kernel[1];
-        assert_eq!(weights.len(), channels * taps, "weights");
-        let mut packed = Memory::zeros(channels.next_multiple_of(lanes) * taps);
-        for channel in 0..channels {
-            for tap in 0..taps {
-                let place = (channel / lanes * taps + tap) * lanes + channel % lanes;
-                packed.numbers_mut()[place] = weights[channel * taps + tap];
-            }
-        }
+        let weights = blocked_weights(weights, channels, taps, lanes);
         assert!(bend.fits(channels.div_ceil(lanes), lanes), "slopes");
-        Self { channels, window, weights: packed, bias: per_channel(bias, channels, lanes), bend, gives: Pieces::F32 }
+        Self { channels, window, weights, bias: per_channel(bias, channels, lanes), bend, gives: Pieces::F32 }
     }
 
     pub(in crate::network) fn weight_bytes(&self) -> usize {

@@ -91,3 +91,18 @@ pub(in crate::network) fn per_channel(numbers: &[f32], channels: usize, lanes: u
     }
     memory
 }
+
+/// Weights of channels with `terms` numbers each, as `[channels / lanes][terms][lanes]`, zeros for channels that fill
+/// the last block.
+pub(in crate::network) fn blocked_weights(weights: &[f32], channels: usize, terms: usize, lanes: usize) -> Memory {
+    assert_eq!(weights.len(), channels * terms, "weights");
+    let mut memory = Memory::zeros(channels.next_multiple_of(lanes) * terms);
+    let packed = memory.numbers_mut();
+    for channel in 0..channels {
+        for term in 0..terms {
+            let place = (channel / lanes * terms + term) * lanes + channel % lanes;
+            packed[place] = weights[channel * terms + term];
+        }
+    }
+    memory
+}

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use super::dense::{Maps, most_pixels};
 use super::depthwise::within;
-use super::finish::{Bend, per_channel};
+use super::finish::{Bend, blocked_weights, per_channel};
 use super::lanes;
 use super::tile::{Finish, Tiles, begin, blocks_at_once, end, step, with_tile};
 use crate::Instructions;
@@ -49,16 +49,9 @@ impl First {
         let lanes = lanes(instructions);
         let terms = inputs * window.kernel[0] * window.kernel[1];
         assert!(Self::can(&window));
-        assert_eq!(weights.len(), outputs * terms, "weights");
-        let mut packed = Memory::zeros(outputs.next_multiple_of(lanes) * terms);
-        for output in 0..outputs {
-            for term in 0..terms {
-                let place = (output / lanes * terms + term) * lanes + output % lanes;
-                packed.numbers_mut()[place] = weights[output * terms + term];
-            }
-        }
+        let weights = blocked_weights(weights, outputs, terms, lanes);
         assert!(bend.fits(outputs.div_ceil(lanes), lanes), "slopes");
-        Self { inputs, outputs, window, weights: packed, bias: per_channel(bias, outputs, lanes), bend, pool }
+        Self { inputs, outputs, window, weights, bias: per_channel(bias, outputs, lanes), bend, pool }
     }
 
     pub(in crate::network) fn weight_bytes(&self) -> usize {
