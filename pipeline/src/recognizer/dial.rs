@@ -40,7 +40,11 @@ impl Dialer {
 /// forgotten: for one client it is the same each time.
 async fn connect(uri: &Uri, turn: usize) -> io::Result<TcpStream> {
     let (host, port) = (uri.host().unwrap_or_default(), uri.port_u16().unwrap_or_default());
-    let mut addresses: Vec<SocketAddr> = lookup_host(format!("{host}:{port}")).await?.collect();
+    let addresses = lookup_host(format!("{host}:{port}")).await?.collect();
+    connect_in_turn(host, addresses, turn).await
+}
+
+async fn connect_in_turn(host: &str, mut addresses: Vec<SocketAddr>, turn: usize) -> io::Result<TcpStream> {
     addresses.sort_unstable();
     addresses.dedup();
     let mut failed = io::Error::new(io::ErrorKind::NotFound, format!("{host} has no address"));
@@ -60,27 +64,45 @@ async fn connect(uri: &Uri, turn: usize) -> io::Result<TcpStream> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use tokio::net::TcpListener;
 
     use super::*;
 
+    /// Two addresses that every host has, whatever its names resolve to.
+    const FIRST: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 1);
+    const SECOND: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+
+    async fn peer(port: u16, turn: usize) -> io::Result<SocketAddr> {
+        let addresses = [SECOND, FIRST, SECOND].map(|address| (address, port).into());
+        connect_in_turn("both", addresses.to_vec(), turn).await?.peer_addr()
+    }
+
     #[tokio::test]
     async fn the_addresses_of_a_name_are_taken_in_turn_and_those_that_do_not_answer_passed_over() {
-        let four = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = four.local_addr().unwrap().port();
-        let uri: Uri = format!("http://localhost:{port}").parse().unwrap();
-        let peer = async |turn| connect(&uri, turn).await.unwrap().peer_addr().unwrap().is_ipv6();
-        assert!(!peer(0).await && !peer(1).await);
-        let Ok(six) = TcpListener::bind(("::1", port)).await else {
-            println!("skipped: this host has no IPv6");
-            return;
-        };
-        let names: Vec<_> = lookup_host(("localhost", port)).await.unwrap().collect();
-        if !names.iter().any(SocketAddr::is_ipv6) {
-            println!("skipped: localhost has one address");
-            return;
+        let first = TcpListener::bind((FIRST, 0)).await.unwrap();
+        let port = first.local_addr().unwrap().port();
+        for turn in 0..2 {
+            assert_eq!(peer(port, turn).await.unwrap().ip(), FIRST, "turn {turn}");
         }
-        assert_eq!([peer(0).await, peer(1).await, peer(2).await], [false, true, false]);
-        drop(six);
+
+        let second = TcpListener::bind((SECOND, port)).await.unwrap();
+        for (turn, address) in [FIRST, SECOND, FIRST].into_iter().enumerate() {
+            assert_eq!(peer(port, turn).await.unwrap().ip(), address, "turn {turn}");
+        }
+
+        drop((first, second));
+        assert_eq!(peer(port, 0).await.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+        let nowhere = connect_in_turn("nowhere", Vec::new(), 0).await.unwrap_err();
+        assert_eq!(nowhere.to_string(), "nowhere has no address");
+    }
+
+    #[tokio::test]
+    async fn a_name_is_looked_up() {
+        let listener = TcpListener::bind((FIRST, 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let uri: Uri = format!("http://localhost:{port}").parse().unwrap();
+        assert_eq!(connect(&uri, 1).await.unwrap().peer_addr().unwrap(), listener.local_addr().unwrap());
     }
 }
