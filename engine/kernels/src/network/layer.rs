@@ -1,9 +1,10 @@
 //! Layers with their kernels.
 
 use super::Precision;
+use super::bands::Band;
 use super::error::GraphError;
 use super::fuse::{Draft, MOST_PLANAR_CHANNELS, Work, of};
-use super::graph::{Activation, Convolution, Padding};
+use super::graph::{Activation, Convolution, Padding, Window};
 use super::kernel::dense::{Dense, MOST_BYTES, Maps};
 use super::kernel::depthwise::Depthwise;
 use super::kernel::elementwise::Elementwise;
@@ -325,6 +326,34 @@ impl Step {
         }
     }
 
+    /// Whether it can run in bands of rows, as the first of a chain or after another.
+    pub(super) fn has_bands(&self, is_first: bool) -> bool {
+        match &self.kernel {
+            Kernel::Dense(dense, None) => dense.has_bands(),
+            Kernel::Depthwise(_) | Kernel::Pool(_) => true,
+            Kernel::First(_) => is_first,
+            _ => false,
+        }
+    }
+
+    /// The window of a layer that [has bands](Self::has_bands) after another.
+    pub(super) fn band_window(&self) -> &Window {
+        match &self.kernel {
+            Kernel::Dense(Dense { window, .. }, _)
+            | Kernel::Depthwise(Depthwise { window, .. })
+            | Kernel::Pool(Pool { window, .. }) => window,
+            _ => unreachable!("{} has no bands", self.name),
+        }
+    }
+
+    /// Numbers that a row of what it gives takes in each block.
+    pub(super) fn row_numbers(&self, lanes: usize, width: usize) -> usize {
+        match &self.kernel {
+            Kernel::Depthwise(depthwise) => width * lanes / depthwise.gives.channels(),
+            _ => width * lanes,
+        }
+    }
+
     /// Runs it on one input; [`Kernel::Concat`] has [`join`](Self::join).
     pub(super) fn run(
         &self,
@@ -333,12 +362,16 @@ impl Step {
         residual: Option<(&[f32], Shape)>,
         (y, output): (&mut [f32], Shape),
         scratch: &mut [f32],
+        band: Band,
     ) {
+        if band.rows.is_empty() {
+            return;
+        }
         let lanes = lanes(instructions);
         let pixels = shape[1] * shape[2];
         let size = [output[1], output[2]];
         let residual = residual.map(|(residual, shape)| (residual, shape[0].next_multiple_of(lanes)));
-        let maps = &mut Maps { x, shape, residual, y, size, scratch };
+        let maps = &mut Maps { x, shape, residual, y, size, band, scratch };
         match &self.kernel {
             Kernel::Block => layout::block(lanes, shape, x, maps.y),
             Kernel::Dense(dense, _) => dense.run(instructions, maps),
@@ -357,6 +390,7 @@ impl Step {
                         residual,
                         y: &mut maps.y[index * part..][..part],
                         size,
+                        band: maps.band.clone(),
                         scratch: maps.scratch,
                     };
                     group.run(instructions, &mut maps);
@@ -377,7 +411,7 @@ impl Step {
     /// The kernel's name for an output of this shape, and what it is made for.
     pub(super) fn kernel_name(&self, instructions: Instructions, [_, rows, columns]: Shape) -> String {
         let size = [rows, columns];
-        let window = |name: &str, window: &super::graph::Window| {
+        let window = |name: &str, window: &Window| {
             let [rows, columns] = window.kernel;
             let stride = match window.stride {
                 [1, 1] => String::new(),
@@ -415,7 +449,7 @@ impl Step {
     pub(super) fn multiplications(&self, input: Shape, output: Shape) -> u64 {
         let [channels, rows, columns] = output;
         let numbers = |[rows, columns]: [usize; 2]| channels as u64 * rows as u64 * columns as u64;
-        let product = |window: &super::graph::Window| window.kernel[0] as u64 * window.kernel[1] as u64;
+        let product = |window: &Window| window.kernel[0] as u64 * window.kernel[1] as u64;
         let given = numbers([rows, columns]);
         match &self.kernel {
             Kernel::Dense(dense, _) => dense.inputs as u64 * product(&dense.window) * given,

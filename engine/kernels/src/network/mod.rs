@@ -5,6 +5,7 @@
 //! of all maps first, and checks them, so that kernels can go through memory without looking. Maps are in blocks of
 //! as many channels as a register has lanes.
 
+mod bands;
 mod check;
 mod error;
 mod fuse;
@@ -33,6 +34,7 @@ pub use ranges::Ranges;
 pub use workspace::{Output, Outputs, Workspace};
 
 use crate::Instructions;
+use bands::{Band, Stage};
 use kernel::{lanes, layout};
 use layer::{Kernel, Numerics, Step};
 use plan::Plan;
@@ -142,7 +144,8 @@ impl Network {
         let (drafts, mut outputs) = fuse::fuse(graph, &channels);
         let steps = layer::steps(instructions, numerics, image_channels, drafts, &mut outputs)?;
         static NEXT: AtomicU64 = AtomicU64::new(0);
-        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        // One more for its plans with whole maps.
+        let id = NEXT.fetch_add(2, Ordering::Relaxed);
         Ok(Self { id, instructions, image_channels, steps, outputs })
     }
 
@@ -156,14 +159,15 @@ impl Network {
         size: [usize; 2],
         workspace: &'w mut Workspace,
     ) -> Result<Outputs<'w>, RunError> {
-        self.run_and_tell(image, size, workspace, |_, _, _| {})
+        self.run_and_tell(image, size, true, workspace, |_, _, _| {})
     }
 
-    /// Calls `done` after each step, with the plan and the maps.
+    /// Calls `done` after each step, with the plan and the maps; after each band of it, when it may run in bands.
     fn run_and_tell<'w>(
         &self,
         image: &[f32],
         [height, width]: [usize; 2],
+        in_bands: bool,
         workspace: &'w mut Workspace,
         mut done: impl FnMut(usize, &Plan, &[f32]),
     ) -> Result<Outputs<'w>, RunError> {
@@ -171,10 +175,16 @@ impl Network {
         if shape::numbers([channels, height, width]) != Ok(image.len()) {
             return Err(RunError::WrongLength { channels, height, width, numbers: image.len() });
         }
-        let (plan, memory) = workspace.prepare(self.id, [height, width], || self.plan([height, width]))?;
-        for (index, step) in self.steps.iter().enumerate() {
-            self.run_step(index, step, plan, image, memory);
-            done(index, plan, memory);
+        let id = self.id + u64::from(!in_bands);
+        let (plan, memory) = workspace.prepare(id, [height, width], || self.plan([height, width], in_bands))?;
+        for chain in &plan.chains {
+            for Stage { step, band, kept } in chain.stages(&self.steps, &plan.shapes, &plan.held) {
+                if let Some(kept) = kept {
+                    self.keep(step, kept, plan, &mut memory[plan.places[step].clone()]);
+                }
+                self.run_step(step, band, plan, image, memory);
+                done(step, plan, memory);
+            }
         }
         for (&value, (shape, place)) in self.outputs.iter().zip(&plan.outputs) {
             let [x, y] = disjoint(memory, [plan.places[value - 1].clone(), place.clone()]);
@@ -183,7 +193,19 @@ impl Network {
         Ok(Outputs::new(&plan.outputs, memory))
     }
 
-    fn run_step(&self, index: usize, step: &Step, plan: &Plan, image: &[f32], memory: &mut [f32]) {
+    /// Moves rows of each block of a map to the front, as a [`Stage`] says.
+    fn keep(&self, step: usize, (rows, from): (usize, usize), plan: &Plan, map: &mut [f32]) {
+        let lanes = lanes(self.instructions);
+        let [channels, _, width] = plan.shapes[step + 1];
+        let row = self.steps[step].row_numbers(lanes, width);
+        for block in 0..channels.div_ceil(lanes) {
+            let begin = block * plan.held[step] * row;
+            map.copy_within(begin + from * row..begin + (from + rows) * row, begin);
+        }
+    }
+
+    fn run_step(&self, index: usize, band: Band, plan: &Plan, image: &[f32], memory: &mut [f32]) {
+        let step = &self.steps[index];
         let (place, scratch) = (plan.places[index].clone(), plan.scratch[index].clone());
         let shape = plan.shapes[index + 1];
         if let Kernel::Concat = step.kernel {
@@ -204,12 +226,12 @@ impl Network {
         let x: &[f32] = if input == 0 { image } else { x };
         let residual: &[f32] = if step.residual == Some(input) { x } else { residual };
         let residual = step.residual.map(|value| (residual, plan.shapes[value]));
-        step.run(self.instructions, (x, plan.shapes[input]), residual, (y, shape), scratch);
+        step.run(self.instructions, (x, plan.shapes[input]), residual, (y, shape), scratch, band);
     }
 
-    fn plan(&self, [height, width]: [usize; 2]) -> Result<Plan, RunError> {
+    fn plan(&self, [height, width]: [usize; 2], in_bands: bool) -> Result<Plan, RunError> {
         let image = [self.image_channels, height, width];
-        Plan::new(self.instructions, &self.steps, &self.outputs, image).map_err(|(step, reason)| {
+        Plan::new(self.instructions, &self.steps, &self.outputs, image, in_bands).map_err(|(step, reason)| {
             let layer = self.steps.get(step).map(|step| step.name.clone()).unwrap_or_default();
             RunError::Size { height, width, layer, reason }
         })
@@ -220,15 +242,17 @@ impl Network {
     /// # Errors
     /// When the network cannot run on images of this size.
     pub fn explain(&self, size: [usize; 2]) -> Result<Vec<Layer>, RunError> {
-        let plan = self.plan(size)?;
-        let layer = |(step, &shape): (&Step, _)| Layer {
+        let plan = self.plan(size, true)?;
+        let bands = plan.chains.iter().flat_map(|chain| chain.steps.clone().map(|_| chain.count(&plan.shapes)));
+        let in_bands = |kernel: String, bands| if bands > 1 { format!("{kernel} in {bands} bands") } else { kernel };
+        let layer = |((step, &shape), bands): ((&Step, _), _)| Layer {
             name: step.name.clone(),
-            kernel: step.kernel_name(self.instructions, shape),
+            kernel: in_bands(step.kernel_name(self.instructions, shape), bands),
             shape,
             multiplications: step.multiplications(plan.shapes[step.inputs[0]], shape),
             time: None,
         };
-        Ok(self.steps.iter().zip(&plan.shapes[1..]).map(layer).collect())
+        Ok(self.steps.iter().zip(&plan.shapes[1..]).zip(bands).map(layer).collect())
     }
 
     /// Runs an image as [`run`](Self::run) does, and takes the time of each layer.
@@ -238,9 +262,9 @@ impl Network {
     pub fn profile(&self, image: &[f32], size: [usize; 2], workspace: &mut Workspace) -> Result<Vec<Layer>, RunError> {
         let mut layers = self.explain(size)?;
         let mut begin = Instant::now();
-        self.run_and_tell(image, size, workspace, |step, _, _| {
+        self.run_and_tell(image, size, true, workspace, |step, _, _| {
             let now = Instant::now();
-            layers[step].time = Some(now - begin);
+            *layers[step].time.get_or_insert_default() += now - begin;
             begin = now;
         })?;
         Ok(layers)
@@ -259,7 +283,7 @@ impl Network {
         ranges: &mut Ranges,
     ) -> Result<Outputs<'w>, RunError> {
         let lanes = lanes(self.instructions);
-        self.run_and_tell(image, size, workspace, |index, plan, memory| {
+        self.run_and_tell(image, size, false, workspace, |index, plan, memory| {
             let step = &self.steps[index];
             let input = step.inputs[0];
             if !matches!(step.kernel, Kernel::Dense(..) | Kernel::Grouped(_)) || input == 0 {
@@ -275,7 +299,7 @@ impl Network {
     /// # Errors
     /// When the network cannot run on images of this size.
     pub fn output_shapes(&self, size: [usize; 2]) -> Result<Vec<[usize; 3]>, RunError> {
-        Ok(self.plan(size)?.outputs.into_iter().map(|(shape, _)| shape).collect())
+        Ok(self.plan(size, true)?.outputs.into_iter().map(|(shape, _)| shape).collect())
     }
 
     /// Bytes of memory that a run on images of one size takes for maps.
@@ -283,7 +307,7 @@ impl Network {
     /// # Errors
     /// When the network cannot run on images of this size.
     pub fn map_bytes(&self, size: [usize; 2]) -> Result<usize, RunError> {
-        Ok(self.plan(size)?.numbers * size_of::<f32>())
+        Ok(self.plan(size, true)?.numbers * size_of::<f32>())
     }
 
     /// Bytes of the packed weights.

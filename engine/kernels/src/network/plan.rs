@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use super::kernel::{blocked_numbers, lanes};
+use super::bands::{self, Chain};
+use super::kernel::lanes;
 use super::layer::Step;
 use super::shape::{Shape, numbers};
 use crate::Instructions;
@@ -15,6 +16,10 @@ const LINE: usize = 16;
 pub(super) struct Plan {
     /// Of what each step gives, and the image's before them.
     pub(super) shapes: Vec<Shape>,
+    /// In this order.
+    pub(super) chains: Vec<Chain>,
+    /// Rows of what each step gives that have a place.
+    pub(super) held: Vec<usize>,
     /// Of what each step gives.
     pub(super) places: Vec<Range<usize>>,
     /// Of each step.
@@ -26,12 +31,13 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// An error names the step and the reason.
+    /// With whole maps, or in bands where that takes less time. An error names the step and the reason.
     pub(super) fn new(
         instructions: Instructions,
         steps: &[Step],
         outputs: &[usize],
         image: Shape,
+        in_bands: bool,
     ) -> Result<Self, (usize, String)> {
         numbers(image).map_err(|reason| (0, reason))?;
         if image.contains(&0) {
@@ -46,28 +52,41 @@ impl Plan {
             shapes.push(sizes.shape);
             scratch_numbers.push(sizes.scratch);
         }
-        // The last step that reads each value; outputs are read after all.
+        let lanes = lanes(instructions);
+        let chains = if in_bands { bands::chains(steps, &shapes, lanes, outputs) } else { bands::singles(&shapes) };
+        // The last step that reads each value, or of its chain; outputs are read after all.
         let mut last_read = vec![0; shapes.len()];
-        for (index, step) in steps.iter().enumerate() {
-            last_read[index + 1] = index;
-            step.inputs.iter().chain(&step.residual).for_each(|&value| last_read[value] = index);
+        for chain in &chains {
+            let last = chain.steps.end - 1;
+            for index in chain.steps.clone() {
+                last_read[index + 1] = last;
+                steps[index].inputs.iter().chain(&steps[index].residual).for_each(|&value| last_read[value] = last);
+            }
         }
         outputs.iter().for_each(|&value| last_read[value] = steps.len());
 
         let mut space = Space::default();
-        let (mut places, mut scratch) = (Vec::with_capacity(steps.len()), Vec::with_capacity(steps.len()));
-        for index in 0..steps.len() {
-            space.free(index);
-            let numbers = blocked_numbers(lanes(instructions), shapes[index + 1]);
-            places.push(space.take(numbers, last_read[index + 1]));
-            scratch.push(space.take(scratch_numbers[index], index));
+        let [mut places, mut scratch] = [(); 2].map(|()| Vec::with_capacity(steps.len()));
+        let mut held = Vec::with_capacity(steps.len());
+        for chain in &chains {
+            space.free(chain.steps.start);
+            for index in chain.steps.clone() {
+                let [channels, _, width] = shapes[index + 1];
+                held.push(chain.held(steps, &shapes, index));
+                let numbers = channels.div_ceil(lanes) * held[index] * steps[index].row_numbers(lanes, width);
+                places.push(space.take(numbers, last_read[index + 1]));
+            }
+            // One after the other, they use the same.
+            let numbers = |index: usize| scratch_numbers[index];
+            let shared = space.take(chain.steps.clone().map(numbers).max().unwrap_or(0), chain.steps.end - 1);
+            scratch.extend(chain.steps.clone().map(|index| shared.start..shared.start + numbers(index)));
         }
         space.free(steps.len());
         let outputs = outputs
             .iter()
             .map(|&value| (shapes[value], space.take(shapes[value].iter().product(), usize::MAX)))
             .collect();
-        Ok(Self { shapes, places, scratch, outputs, numbers: space.end })
+        Ok(Self { shapes, chains, held, places, scratch, outputs, numbers: space.end })
     }
 }
 

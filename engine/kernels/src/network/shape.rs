@@ -1,5 +1,7 @@
 //! Sizes of maps. All arithmetic is checked: kernels get pointers only into maps whose sizes came from here.
 
+use std::ops::Range;
+
 use super::graph::Window;
 
 /// `[channels, height, width]` of a map.
@@ -41,6 +43,21 @@ impl Window {
         let rows = self.count_along(0, height, (padding.top, padding.bottom))?;
         let columns = self.count_along(1, width, (padding.left, padding.right))?;
         Ok([rows, columns])
+    }
+
+    /// Rows of a map of `height` rows that rows of windows see. Both ends grow with those of `rows`, also where `rows`
+    /// are none.
+    pub(super) fn rows_read(&self, rows: Range<usize>, height: usize) -> Range<usize> {
+        let Self { kernel, stride, dilation, padding, .. } = self;
+        let begin = (rows.start * stride[0]).saturating_sub(padding.top).min(height);
+        let end = (rows.end * stride[0] + (kernel[0] - 1) * dilation[0] + 1).saturating_sub(stride[0] + padding.top);
+        begin..end.min(height).max(begin)
+    }
+
+    /// Rows that so many rows of windows see where they are all within the map.
+    pub(super) fn rows_beneath(&self, rows: usize) -> usize {
+        let Self { kernel, stride, dilation, .. } = self;
+        rows.saturating_sub(1) * stride[0] + (kernel[0] - 1) * dilation[0] + 1
     }
 
     fn count_along(&self, axis: usize, side: usize, (before, after): (usize, usize)) -> Result<usize, String> {

@@ -43,25 +43,32 @@ fn run_guarded(network: &Network, image: &Map, outputs: &Outputs<'_>) {
     let lanes = lanes(network.instructions);
     for side in [Side::Begin, Side::End] {
         guarded::put_against(side);
-        let plan = network.plan([image.shape[1], image.shape[2]]).unwrap();
+        let plan = network.plan([image.shape[1], image.shape[2]], true).unwrap();
         let mut values = vec![Memory::from_slice(&image.values)];
-        for (index, step) in network.steps.iter().enumerate() {
-            let mut y = full(plan.places[index].len());
+        values.extend(plan.places.iter().map(|place| full(place.len())));
+        for Stage { step: index, band, kept } in
+            plan.chains.iter().flat_map(|chain| chain.stages(&network.steps, &plan.shapes, &plan.held))
+        {
+            let step = &network.steps[index];
             let mut scratch = full(plan.scratch[index].len());
-            let value = |value: usize| (values[value].numbers(), plan.shapes[value]);
+            let (before, y) = values.split_at_mut(index + 1);
+            let y = y[0].numbers_mut();
+            let value = |value: usize| (before[value].numbers(), plan.shapes[value]);
+            if let Some(kept) = kept {
+                network.keep(index, kept, &plan, y);
+            }
             if let Kernel::Concat = step.kernel {
                 let mut channel = 0;
                 for &input in &step.inputs {
                     let (x, [channels, height, width]) = value(input);
-                    layout::join(lanes, channels, height * width, x, channel, y.numbers_mut());
+                    layout::join(lanes, channels, height * width, x, channel, y);
                     channel += channels;
                 }
             } else {
-                let y = (y.numbers_mut(), plan.shapes[index + 1]);
                 let residual = step.residual.map(value);
-                step.run(network.instructions, value(step.inputs[0]), residual, y, scratch.numbers_mut());
+                let input = value(step.inputs[0]);
+                step.run(network.instructions, input, residual, (y, plan.shapes[index + 1]), scratch.numbers_mut(), band);
             }
-            values.push(y);
         }
         for (&value, output) in network.outputs.iter().zip(outputs.iter()) {
             let mut y = full(output.values.len());
@@ -281,8 +288,47 @@ fn compare_pieces(graph: &Graph, image: &Map, precision: Precision, range: [f32;
     assert!(difference <= 1e-5, "{precision:?}: {difference} in {:?}", network.explain(size));
 }
 
+/// Layers that may run in bands, one after the other: each a convolution of 1×1 to so many channels, depthwise with
+/// a window, or a pool.
+fn chain_graph(input_channels: usize, layers: &[(u8, usize, Window)]) -> Graph {
+    let convolution = |inputs: usize, outputs: usize, groups: usize, window: Window, seed: usize| {
+        let weights = numbers(seed as u64, outputs * inputs / groups * window.kernel[0] * window.kernel[1]);
+        let bias = numbers(seed as u64 + 1, outputs);
+        Operation::Convolution(Convolution { outputs, groups, window, weights, bias })
+    };
+    let mut nodes = vec![node("first", convolution(input_channels, 20, 1, Window::square(3, 1, 1), 1), &[Value::Input])];
+    let mut channels = 20;
+    for (index, &(kind, outputs, window)) in layers.iter().enumerate() {
+        let operation = match kind {
+            0 => convolution(channels, outputs, 1, Window::square(1, 1, 0), 2 * index),
+            1 => convolution(channels, channels, channels, Window { ceil: false, ..window }, 2 * index),
+            _ => Operation::MaxPool(pool_window(window, window.ceil)),
+        };
+        if kind == 0 {
+            channels = outputs;
+        }
+        let input = Value::Node(nodes.len() - 1);
+        nodes.push(node(&format!("n{index}"), operation, &[input]));
+        if kind < 2 {
+            let input = Value::Node(nodes.len() - 1);
+            nodes.push(node("r", Operation::Activation(Activation::PRelu(vec![0.3])), &[input]));
+        }
+    }
+    let last = Value::Node(nodes.len() - 1);
+    Graph { input_channels, nodes, outputs: vec![last] }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn chains(
+        input_channels in 1..7_usize,
+        layers in vec((0..3_u8, 1..40_usize, window()), 2..7),
+        size in [8..60_usize, 8..40],
+    ) {
+        compare(&chain_graph(input_channels, &layers), size);
+    }
 
     #[test]
     fn convolutions(

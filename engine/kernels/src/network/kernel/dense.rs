@@ -11,6 +11,7 @@ use super::winograd::Winograd;
 use super::{blocked_numbers, lanes};
 use crate::Instructions;
 use crate::network::Precision;
+use crate::network::bands::Band;
 use crate::network::fuse::of;
 use crate::network::graph::{Padding, Window};
 use crate::network::lanes::{Lanes, Pieces, Products, Single, with_lanes};
@@ -73,8 +74,40 @@ pub(in crate::network) struct Maps<'a> {
     pub(in crate::network) y: &'a mut [f32],
     /// Rows and columns of the output.
     pub(in crate::network) size: [usize; 2],
+    /// Which rows of both are there, and which are made. The residual is always there as a whole.
+    pub(in crate::network) band: Band,
     /// As many numbers as the layer asks for.
     pub(in crate::network) scratch: &'a mut [f32],
+}
+
+impl Maps<'_> {
+    /// Checks that the rows are among those of the maps, and that input and output have as many numbers as their rows
+    /// say, for `outputs` channels; `pieces`: channels that a number of the input and of the output stands for.
+    pub(super) fn check(&self, lanes: usize, outputs: usize, pieces: [usize; 2]) {
+        let [channels, _, width] = self.shape;
+        let [rows, columns] = self.size;
+        let Band { x_rows, y_rows, rows: made } = &self.band;
+        assert!(made.start <= made.end && made.end <= rows);
+        assert!(y_rows.start <= made.start && made.end <= y_rows.end);
+        assert!(self.x.len() >= blocked_numbers(lanes, [channels, x_rows.len(), width]) / pieces[0]);
+        assert!(self.y.len() >= blocked_numbers(lanes, [outputs, y_rows.len(), columns]) / pieces[1]);
+        if let Some((residual, channels)) = self.residual {
+            assert!(channels <= outputs.next_multiple_of(lanes));
+            assert!(residual.len() >= blocked_numbers(lanes, [channels, rows, columns]));
+        }
+    }
+
+    /// Whether all rows are there and are made.
+    pub(super) fn are_whole(&self) -> bool {
+        self.band == Band::whole(self.shape[1], self.size[0])
+    }
+
+    /// Whether all rows are there that windows see when those rows are made.
+    pub(super) fn have_rows_of(&self, window: &Window) -> bool {
+        let Band { x_rows, rows, .. } = &self.band;
+        let read = window.rows_read(rows.clone(), self.shape[1]);
+        read.is_empty() || x_rows.start <= read.start && read.end <= x_rows.end
+    }
 }
 
 impl Dense {
@@ -251,23 +284,28 @@ impl Dense {
         kernel == [1; 2] && stride == [1; 2] && padding == Padding::default()
     }
 
+    /// Whether it can make some rows alone.
+    pub(in crate::network) fn has_bands(&self) -> bool {
+        self.is_pointwise() && !self.has_odd_inputs()
+    }
+
+    /// Whether a piece has a channel after the last, whose number is left open.
+    fn has_odd_inputs(&self) -> bool {
+        self.takes.precision == Precision::Bf16 && !self.inputs.is_multiple_of(2)
+    }
+
     /// # Panics
     /// When the maps are shorter than their shapes say, or other than the convolution reads and gives.
     pub(in crate::network) fn run(&self, instructions: Instructions, maps: &mut Maps<'_>) {
         assert!(instructions.are_available());
         let lanes = lanes(instructions);
         let [channels, height, width] = maps.shape;
-        let output = [self.outputs, maps.size[0], maps.size[1]];
         assert_eq!(channels, self.inputs);
         assert_eq!(self.window.count([height, width]), Ok(maps.size));
         let pieces = if self.is_given { self.takes.channels() } else { 1 };
-        assert!(maps.x.len() >= blocked_numbers(lanes, maps.shape) / pieces);
-        assert!(maps.y.len() >= blocked_numbers(lanes, output));
+        maps.check(lanes, self.outputs, [pieces, 1]);
+        assert!(maps.are_whole() || self.has_bands() && maps.have_rows_of(&self.window));
         assert!(maps.scratch.len() >= self.scratch_numbers(instructions, maps.size));
-        if let Some((residual, channels)) = maps.residual {
-            assert!(channels <= self.outputs.next_multiple_of(lanes));
-            assert!(residual.len() >= blocked_numbers(lanes, [channels, output[1], output[2]]));
-        }
         if self.way(instructions, maps.size) == Way::Winograd {
             let winograd = self.winograd.get_or_init(|| self.winograd(lanes));
             // SAFETY: the CPU has the instructions, and maps and scratch are as long as their shapes say.
@@ -335,8 +373,15 @@ unsafe fn dense_int8(instructions: Instructions, layer: &Dense, maps: &mut Maps<
 
 #[inline(always)]
 unsafe fn run_dense<T: Products>(instructions: Instructions, layer: &Dense, maps: &mut Maps<'_>) {
-    let pixels = maps.size[0] * maps.size[1];
-    let map_pixels = maps.shape[1] * maps.shape[2];
+    let columns = maps.size[1];
+    let Band { x_rows, y_rows, rows } = &maps.band;
+    let pixels = rows.len() * columns;
+    // Of a block in memory.
+    let [map_pixels, y_pixels] = [x_rows.len() * maps.shape[2], y_rows.len() * columns];
+    let residual_pixels = maps.size[0] * columns;
+    // Where a band begins; it is of a convolution that looks at a pixel at itself.
+    let x_first = (rows.start - x_rows.start) * maps.shape[2];
+    let (y_first, residual_first) = ((rows.start - y_rows.start) * columns, rows.start * columns);
     let lanes = const { T::Lanes::LANES };
     let piece_channels = const { T::CHANNELS };
     let pixel_pieces = lanes / piece_channels;
@@ -353,6 +398,7 @@ unsafe fn run_dense<T: Products>(instructions: Instructions, layer: &Dense, maps
     let block_weights = taps * layer.inputs.div_ceil(piece_channels) * lanes;
     let blocks = layer.inputs.div_ceil(lanes);
     let used = layer.used(maps.shape, maps.size);
+    let from = GatheredFrom { x: maps.x, shape: maps.shape, columns, map_pixels, first: x_first };
     for first in (0..tiles.count).step_by(at_once) {
         let chunk = first..tiles.count.min(first + at_once);
         if way == Way::Gathered {
@@ -361,7 +407,7 @@ unsafe fn run_dense<T: Products>(instructions: Instructions, layer: &Dense, maps
                 let place = (tile - first) * T::Lanes::PIXELS * gathered_of_pixel;
                 let gathered = &mut maps.scratch[place..][..size * gathered_of_pixel];
                 // SAFETY: the CPU has the instructions.
-                unsafe { gather::<T>(layer, maps.x, maps.shape, maps.size[1], &used, pixel, size, gathered) };
+                unsafe { gather::<T>(layer, &from, &used, pixel, size, gathered) };
             }
         }
         let mut block = 0;
@@ -369,16 +415,19 @@ unsafe fn run_dense<T: Products>(instructions: Instructions, layer: &Dense, maps
             let at_once = blocks_at_once::<T::Lanes>(tiles.largest(), output_blocks - block);
             for tile in chunk.clone() {
                 let (pixel, size) = tiles.get(tile);
-                // SAFETY: the offsets stay within what `Dense::run` checked: `x` has `map_pixels` pixels a block and
-                // `y` and the residual `pixels`, of which `pixel..pixel + size` are read or written; a window without
-                // padding stays on the map; what was gathered lies `tile - first` whole tiles into the scratch. The weights are those of the blocks from
-                // `block` on, of which at least `at_once` are left.
+                // SAFETY: the offsets stay within what `Dense::run` checked: `x`, `y` and the residual have `map_pixels`,
+                // `y_pixels` and `residual_pixels` pixels a block, of which `pixel..pixel + size` after the first of the
+                // band are read or written; a window without padding stays on the map; what was gathered lies
+                // `tile - first` whole tiles into the scratch. The weights are those of the blocks from `block` on, of
+                // which at least `at_once` are left.
                 unsafe {
                     let map_step = map_pixels * pixel_pieces;
                     let Window { kernel, dilation, .. } = layer.window;
                     let steps = [dilation[0] * maps.shape[2] * lanes, dilation[1] * lanes];
                     let (x, window, window_steps, block_step) = match way {
-                        Way::Flat => (maps.x.as_ptr().add(pixel * pixel_pieces), [1; 2], [0; 2], map_step),
+                        Way::Flat => {
+                            (maps.x.as_ptr().add((x_first + pixel) * pixel_pieces), [1; 2], [0; 2], map_step)
+                        }
                         Way::Rows => {
                             let (row, column) = (pixel / maps.size[1], pixel % maps.size[1]);
                             let pixel = row * maps.shape[2] + column;
@@ -411,22 +460,23 @@ unsafe fn run_dense<T: Products>(instructions: Instructions, layer: &Dense, maps
                         weights_steps: [kernel[1] * tap_weights, tap_weights],
                         weights_step: block_weights,
                     };
-                    let place = (block * pixels + pixel) * lanes;
+                    let place = (block * y_pixels + y_first + pixel) * lanes;
+                    let residual_place = (block * residual_pixels + residual_first + pixel) * lanes;
                     let residual_blocks = residual_blocks.saturating_sub(block);
                     let finish = Finish {
                         starts: layer.starts.numbers().as_ptr().add(block * lanes),
                         bias: layer.bias.numbers().as_ptr().add(block * lanes),
                         scales: layer.scales.numbers().as_ptr().add(block * lanes),
                         residual: match maps.residual {
-                            Some((residual, _)) if residual_blocks > 0 => residual.as_ptr().add(place),
+                            Some((residual, _)) if residual_blocks > 0 => residual.as_ptr().add(residual_place),
                             _ => std::ptr::null(),
                         },
-                        residual_step: pixels * lanes,
+                        residual_step: residual_pixels * lanes,
                         residual_blocks,
                         bend: layer.bend.at(),
                         block,
                         y: maps.y.as_mut_ptr().add(place),
-                        y_step: pixels * lanes,
+                        y_step: y_pixels * lanes,
                     };
                     with_tile!(T, size, at_once, sum(&job, &finish));
                 }
@@ -436,18 +486,26 @@ unsafe fn run_dense<T: Products>(instructions: Instructions, layer: &Dense, maps
     }
 }
 
+/// The map that is gathered from.
+struct GatheredFrom<'a> {
+    x: &'a [f32],
+    shape: Shape,
+    /// Of the output.
+    columns: usize,
+    /// Pixels that a block has in memory, and the first that is looked at: of a band, where a pixel looks at itself.
+    map_pixels: usize,
+    first: usize,
+}
+
 /// Makes pieces of what the windows of `size` pixels from `pixel` on see, `[used taps][blocks][size][pieces]`; zeros
 /// outside the map.
 ///
 /// # Safety
 /// The CPU has the instructions.
 #[inline(always)]
-#[allow(clippy::too_many_arguments, reason = "a tile of a run, inlined")]
 unsafe fn gather<T: Products>(
     layer: &Dense,
-    x: &[f32],
-    [channels, height, width]: Shape,
-    columns: usize,
+    from: &GatheredFrom<'_>,
     used: &[Range<usize>; 2],
     pixel: usize,
     size: usize,
@@ -455,14 +513,15 @@ unsafe fn gather<T: Products>(
 ) {
     let lanes = const { T::Lanes::LANES };
     let pieces = const { T::Lanes::LANES / T::CHANNELS };
+    let GatheredFrom { x, shape: [channels, height, width], columns, map_pixels, first } = *from;
     let blocks = channels.div_ceil(lanes);
     let (window, takes) = (&layer.window, layer.takes);
     // What is in a piece beside the last channel would be multiplied by zero, and may be no number.
-    let empty = T::CHANNELS == 2 && !channels.is_multiple_of(2);
+    let empty = layer.has_odd_inputs();
     if layer.is_pointwise() && !empty {
         let gathered = gathered[..blocks * size * pieces].chunks_exact_mut(size * pieces);
         for (block, gathered) in gathered.enumerate() {
-            let x = &x[(block * height * width + pixel) * lanes..][..size * lanes];
+            let x = &x[(block * map_pixels + first + pixel) * lanes..][..size * lanes];
             for (from, to) in x.chunks_exact(lanes).zip(gathered.chunks_exact_mut(pieces)) {
                 // SAFETY: the slices are a block and its pieces; the CPU has the instructions.
                 unsafe { T::put(T::Lanes::load(from.as_ptr()), to.as_mut_ptr(), takes.steps) };

@@ -6,9 +6,10 @@
 use super::dense::Maps;
 use super::finish::{Bend, BendAt, blocked_weights, per_channel};
 use super::tile::{Tiles, with_tile};
-use super::{blocked_numbers, lanes};
+use super::lanes;
 use crate::Instructions;
 use crate::network::Precision;
+use crate::network::bands::Band;
 use crate::network::graph::Window;
 use crate::network::lanes::{Lanes, Pieces, Products, Register, Single, Steps, with_lanes};
 use crate::network::memory::Memory;
@@ -54,15 +55,10 @@ impl Depthwise {
         assert!(self.gives.precision.is_available(instructions));
         let lanes = lanes(instructions);
         let [channels, height, width] = maps.shape;
-        let output = [channels, maps.size[0], maps.size[1]];
         assert_eq!(channels, self.channels);
         assert_eq!(self.window.count([height, width]), Ok(maps.size));
-        assert!(maps.x.len() >= blocked_numbers(lanes, maps.shape));
-        assert!(maps.y.len() >= blocked_numbers(lanes, output));
-        if let Some((residual, channels)) = maps.residual {
-            assert!(channels <= self.channels.next_multiple_of(lanes));
-            assert!(residual.len() >= blocked_numbers(lanes, [channels, output[1], output[2]]));
-        }
+        maps.check(lanes, channels, [1, self.gives.channels()]);
+        assert!(maps.have_rows_of(&self.window));
         // SAFETY: the CPU has the instructions, and the maps are as long as their shapes say.
         unsafe {
             match self.gives.precision {
@@ -113,6 +109,7 @@ unsafe fn run_depthwise<T: Products>(layer: &Depthwise, maps: &mut Maps<'_>) {
     let lanes = const { T::Lanes::LANES };
     let [channels, height, width] = maps.shape;
     let [rows, columns] = maps.size;
+    let Band { x_rows, y_rows, rows: made } = maps.band.clone();
     let Window { kernel, stride, dilation, padding, .. } = layer.window;
     let taps = kernel[0] * kernel[1];
     let residual_blocks = maps.residual.map_or(0, |(_, channels)| channels / lanes);
@@ -121,19 +118,20 @@ unsafe fn run_depthwise<T: Products>(layer: &Depthwise, maps: &mut Maps<'_>) {
     // Columns whose windows are within the map.
     let inner = whole(columns, width, kernel[1], stride[1], dilation[1], padding.left);
     for block in 0..channels.div_ceil(lanes) {
-        for row in 0..rows {
+        for row in made.clone() {
             let top = row * stride[0];
             let kernel_rows = within(top, kernel[0], dilation[0], padding.top, height);
             // SAFETY: the block, the row and the column are within the output and the residual, whose lengths
             // `Depthwise::run` checked; so are the rows and columns of the windows within the input, as `within` and
-            // `whole` say; a row of the window that is outside is never pointed to.
+            // `whole` say, and its rows among those that are there; a row of the window that is outside is never
+            // pointed to.
             unsafe {
-                let output = (block * rows + row) * columns;
-                let map_rows = maps.x.as_ptr().add(block * height * width * lanes);
+                let output = (block * y_rows.len() + row - y_rows.start) * columns;
+                let map_rows = maps.x.as_ptr().add(block * x_rows.len() * width * lanes);
                 let weights = layer.weights.numbers().as_ptr().add(block * taps * lanes);
                 let mut job = Row {
                     map: map_rows,
-                    top: (top + kernel_rows.start * dilation[0]).saturating_sub(padding.top),
+                    top: (top + kernel_rows.start * dilation[0]).saturating_sub(padding.top + x_rows.start),
                     width,
                     rows: kernel_rows.len(),
                     row_step: dilation[0] * width * lanes,
@@ -143,7 +141,9 @@ unsafe fn run_depthwise<T: Products>(layer: &Depthwise, maps: &mut Maps<'_>) {
                     weights_step: kernel[1] * lanes,
                     bias: T::Lanes::load(layer.bias.numbers().as_ptr().add(block * lanes)),
                     residual: match maps.residual {
-                        Some((residual, _)) if block < residual_blocks => residual.as_ptr().add(output * lanes),
+                        Some((residual, _)) if block < residual_blocks => {
+                            residual.as_ptr().add((block * rows + row) * columns * lanes)
+                        }
                         _ => std::ptr::null(),
                     },
                     bend: layer.bend.at(),

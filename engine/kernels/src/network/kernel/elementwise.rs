@@ -27,6 +27,7 @@ impl Elementwise {
         let blocks = self.channels.div_ceil(lanes);
         assert_eq!(maps.shape[0], self.channels);
         assert_eq!(maps.size, maps.shape[1..]);
+        assert!(maps.are_whole());
         assert!(maps.x.len() >= blocked_numbers(lanes, maps.shape));
         assert!(maps.y.len() >= blocked_numbers(lanes, maps.shape));
         assert!(self.bend.fits(blocks, lanes));

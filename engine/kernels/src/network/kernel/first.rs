@@ -11,6 +11,7 @@ use super::finish::{Bend, blocked_weights, per_channel};
 use super::lanes;
 use super::tile::{Finish, Tiles, begin, blocks_at_once, end, step, with_tile};
 use crate::Instructions;
+use crate::network::bands::Band;
 use crate::network::graph::Window;
 use crate::network::lanes::{Lanes, Products, Single, with_lanes};
 use crate::network::memory::Memory;
@@ -97,7 +98,11 @@ impl First {
         let [convolved, given] = self.sizes([height, width]).expect("checked when the run was planned");
         assert_eq!(given, maps.size);
         assert!(maps.x.len() >= channels * height * width);
-        assert!(maps.y.len() >= blocked_numbers(lanes, [self.outputs, given[0], given[1]]));
+        let Band { x_rows, y_rows, rows } = &maps.band;
+        assert!(*x_rows == (0..height));
+        assert!(rows.start <= rows.end && rows.end <= given[0]);
+        assert!(y_rows.start <= rows.start && rows.end <= y_rows.end);
+        assert!(maps.y.len() >= blocked_numbers(lanes, [self.outputs, y_rows.len(), given[1]]));
         assert!(maps.scratch.len() >= self.scratch_numbers(instructions, convolved));
         assert!(maps.residual.is_none());
         // SAFETY: the CPU has the instructions, and maps and scratch are as long as their shapes say.
@@ -128,19 +133,20 @@ unsafe fn run_stride<L: Lanes, const S: usize>(layer: &First, [rows, columns]: [
     let (patch, ring) = maps.scratch.split_at_mut(layer.patch_numbers(L::PIXELS));
     let image = Image { x: maps.x, size: [maps.shape[1], maps.shape[2]], columns };
     let row_numbers = columns * L::LANES;
+    let Band { y_rows, rows: made, .. } = maps.band.clone();
     let Some(pool) = &layer.pool else {
-        for row in 0..rows {
-            // SAFETY: the output has `rows` rows a block.
+        for row in made {
+            // SAFETY: the output has these rows in each block.
             unsafe {
-                let y = maps.y.as_mut_ptr().add(row * row_numbers);
-                run_row::<L, S>(layer, &image, row, patch, y, rows * row_numbers);
+                let y = maps.y.as_mut_ptr().add((row - y_rows.start) * row_numbers);
+                run_row::<L, S>(layer, &image, row, patch, y, y_rows.len() * row_numbers);
             }
         }
         return;
     };
     let kept = pool.kernel[0];
     let mut done = 0;
-    for pooled in 0..maps.size[0] {
+    for pooled in made {
         let window = within(pooled * pool.stride[0], kept, 1, pool.padding.top, rows);
         let begin = (pooled * pool.stride[0] + window.start).saturating_sub(pool.padding.top);
         let end = begin + window.len();
@@ -156,7 +162,8 @@ unsafe fn run_stride<L: Lanes, const S: usize>(layer: &First, [rows, columns]: [
             // SAFETY: the last `kept` rows are in the ring, and the window has no more; the output has the row.
             unsafe {
                 let ring = ring.as_ptr().add(block * kept * row_numbers);
-                let y = maps.y.as_mut_ptr().add((block * maps.size[0] + pooled) * maps.size[1] * L::LANES);
+                let row = block * y_rows.len() + pooled - y_rows.start;
+                let y = maps.y.as_mut_ptr().add(row * maps.size[1] * L::LANES);
                 pool_row::<L>(pool, ring, begin..end, columns, y, maps.size[1]);
             }
         }

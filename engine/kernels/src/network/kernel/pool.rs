@@ -6,6 +6,7 @@ use super::dense::Maps;
 use super::depthwise::within;
 use super::{blocked_numbers, lanes};
 use crate::Instructions;
+use crate::network::bands::Band;
 use crate::network::graph::Window;
 use crate::network::lanes::{Lanes, with_lanes};
 
@@ -31,8 +32,8 @@ impl Pool {
         let lanes = lanes(instructions);
         let [channels, height, width] = maps.shape;
         assert_eq!(self.window.count([height, width]), Ok(maps.size));
-        assert!(maps.x.len() >= blocked_numbers(lanes, maps.shape));
-        assert!(maps.y.len() >= blocked_numbers(lanes, [channels, maps.size[0], maps.size[1]]));
+        maps.check(lanes, channels, [1; 2]);
+        assert!(maps.have_rows_of(&self.window));
         // SAFETY: the CPU has the instructions, and the maps are as long as their shapes say.
         unsafe { pool(instructions, self, maps) };
     }
@@ -60,22 +61,23 @@ unsafe fn run_pool<L: Lanes>(layer: &Pool, maps: &mut Maps<'_>) {
 #[inline(always)]
 unsafe fn run_kernel<L: Lanes, const K: usize>(layer: &Pool, maps: &mut Maps<'_>) {
     let [channels, height, width] = maps.shape;
-    let [rows, columns] = maps.size;
+    let columns = maps.size[1];
+    let Band { x_rows, y_rows, rows } = maps.band.clone();
     let Window { kernel, stride, dilation, padding, .. } = layer.window;
     let (bottom, right) = (height + padding.bottom, width + padding.right);
     for block in 0..channels.div_ceil(L::LANES) {
-        for row in 0..rows {
+        for row in rows.clone() {
             let top = row * stride[0];
             let kernel_rows = within(top, kernel[0], dilation[0], padding.top, height);
             let padded_rows = within(top, kernel[0], dilation[0], padding.top, bottom).end;
             for column in 0..columns {
                 let left = column * stride[1];
                 let kernel_columns = within(left, kernel[1], dilation[1], padding.left, width);
-                // SAFETY: rows and columns that are `within` the map are in the input, and the pixel is in the output;
-                // `Pool::run` checked their lengths.
+                // SAFETY: rows and columns that are `within` the map are in the input, among the rows that are there, and
+                // the pixel is in the output; `Pool::run` checked their lengths.
                 unsafe {
-                    let map = maps.x.as_ptr().add(block * height * width * L::LANES);
-                    let y = (top + kernel_rows.start * dilation[0]).saturating_sub(padding.top);
+                    let map = maps.x.as_ptr().add(block * x_rows.len() * width * L::LANES);
+                    let y = (top + kernel_rows.start * dilation[0]).saturating_sub(padding.top + x_rows.start);
                     let x = (left + kernel_columns.start * dilation[1]).saturating_sub(padding.left);
                     let place = map.wrapping_add((y * width + x) * L::LANES);
                     let steps = [dilation[0] * width * L::LANES, dilation[1] * L::LANES];
@@ -98,7 +100,7 @@ unsafe fn run_kernel<L: Lanes, const K: usize>(layer: &Pool, maps: &mut Maps<'_>
                             L::multiply(sum, L::splat(1.0 / places as f32))
                         }
                     };
-                    let place = ((block * rows + row) * columns + column) * L::LANES;
+                    let place = ((block * y_rows.len() + row - y_rows.start) * columns + column) * L::LANES;
                     L::store(maps.y.as_mut_ptr().add(place), pixel);
                 }
             }
