@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 
+use super::fuse::Given;
 use super::layer::Step;
 use super::shape::Shape;
 
@@ -34,9 +35,9 @@ pub(super) struct Chain {
 
 /// Numbers that the maps of a chain take, so that they stay in the second level of the cache beside the weights. Tests
 /// have small maps.
-const BAND_NUMBERS: usize = if cfg!(test) { 2 << 10 } else { 192 << 10 };
+const BAND_NUMBERS: usize = if cfg!(test) { 2 << 10 } else { 48 << 10 };
 /// A layer whose maps take fewer has them in the cache as they are.
-const SMALL_NUMBERS: usize = if cfg!(test) { 1 << 9 } else { 192 << 10 };
+const SMALL_NUMBERS: usize = if cfg!(test) { 1 << 9 } else { 512 << 10 };
 /// With fewer rows, going from one layer to the next takes longer than is saved.
 const LEAST_ROWS: usize = 2;
 
@@ -111,10 +112,10 @@ pub(super) fn singles(shapes: &[Shape]) -> Vec<Chain> {
 }
 
 /// All steps in chains that pay, where `outputs` are kept whole.
-pub(super) fn chains(steps: &[Step], shapes: &[Shape], lanes: usize, outputs: &[usize]) -> Vec<Chain> {
+pub(super) fn chains(steps: &[Step], shapes: &[Shape], lanes: usize, outputs: &[Given]) -> Vec<Chain> {
     let mut reads = vec![0_usize; shapes.len()];
-    let read = steps.iter().flat_map(|step| step.inputs.iter().chain(&step.residual)).chain(outputs);
-    read.for_each(|&value| reads[value] += 1);
+    let read = steps.iter().flat_map(|step| step.inputs.iter().chain(&step.residual));
+    read.chain(outputs.iter().map(|output| &output.value)).for_each(|&value| reads[value] += 1);
     let numbers = |value: usize, rows: usize| shapes[value][0].next_multiple_of(lanes) * rows * shapes[value][2];
     let whole = |value: usize| numbers(value, shapes[value][1]);
     let mut chains = Vec::with_capacity(steps.len());

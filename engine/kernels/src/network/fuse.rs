@@ -50,8 +50,20 @@ pub(super) enum Work {
     Concat,
 }
 
-/// The drafts of a checked graph, and the values that are its outputs.
-pub(super) fn fuse(graph: Graph, channels: &[usize]) -> (Vec<Draft>, Vec<usize>) {
+/// What a run gives: channels of a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Given {
+    pub(super) value: usize,
+    /// The first of the channels, and how many.
+    pub(super) first: usize,
+    pub(super) channels: usize,
+    /// Whether the sigmoid of each number is given. It is taken where numbers of a channel are together: in blocks, an
+    /// output of one channel would take as long as one of as many as a block has.
+    pub(super) sigmoid: bool,
+}
+
+/// The drafts of a checked graph, and its outputs.
+pub(super) fn fuse(graph: Graph, channels: &[usize]) -> (Vec<Draft>, Vec<Given>) {
     let mut uses = vec![0_usize; graph.nodes.len()];
     let all_read = graph.nodes.iter().flat_map(|node| &node.inputs).chain(&graph.outputs);
     for value in all_read {
@@ -74,8 +86,26 @@ pub(super) fn fuse(graph: Graph, channels: &[usize]) -> (Vec<Draft>, Vec<usize>)
         let value = fusion.add(node.name, node.operation, &inputs, channels[index]);
         fusion.value_of.push(value);
     }
-    let outputs = graph.outputs.iter().map(|&output| fusion.value(output)).collect();
-    fusion.without_unused(outputs)
+    let given = |&output: &Value| {
+        let value = fusion.value(output);
+        Given { value, first: 0, channels: fusion.channels(value), sigmoid: false }
+    };
+    let mut outputs: Vec<Given> = graph.outputs.iter().map(given).collect();
+    outputs.iter_mut().for_each(|output| take_sigmoid(&fusion.drafts, output));
+    without_unused(fusion.drafts, outputs)
+}
+
+/// Takes a sigmoid out of the drafts, into an output.
+fn take_sigmoid(drafts: &[Draft], output: &mut Given) {
+    if let Some(draft) = output.value.checked_sub(1).map(|draft| &drafts[draft])
+        && matches!(draft.work, Work::Elementwise(None))
+        && draft.activation == Some(Activation::Sigmoid)
+        && draft.residual.is_none()
+        && draft.inputs[0] != 0
+    {
+        output.value = draft.inputs[0];
+        output.sigmoid = true;
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -273,27 +303,28 @@ impl Fusion {
         self.drafts[value - 1].residual = Some(inputs[narrow].value);
         value
     }
+}
 
-    /// Leaves out the drafts that nothing reads.
-    fn without_unused(self, outputs: Vec<usize>) -> (Vec<Draft>, Vec<usize>) {
-        let mut is_used = vec![false; self.drafts.len() + 1];
-        outputs.iter().for_each(|&value| is_used[value] = true);
-        for (index, draft) in self.drafts.iter().enumerate().rev() {
-            if is_used[index + 1] {
-                draft.inputs.iter().chain(&draft.residual).for_each(|&value| is_used[value] = true);
-            }
+/// Leaves out the drafts that nothing reads.
+pub(super) fn without_unused(drafts: Vec<Draft>, mut outputs: Vec<Given>) -> (Vec<Draft>, Vec<Given>) {
+    let mut is_used = vec![false; drafts.len() + 1];
+    outputs.iter().for_each(|output| is_used[output.value] = true);
+    for (index, draft) in drafts.iter().enumerate().rev() {
+        if is_used[index + 1] {
+            draft.inputs.iter().chain(&draft.residual).for_each(|&value| is_used[value] = true);
         }
-        let mut renumbered = vec![0; is_used.len()];
-        let mut kept: Vec<Draft> = Vec::new();
-        for (index, mut draft) in self.drafts.into_iter().enumerate() {
-            if is_used[index + 1] {
-                draft.inputs.iter_mut().chain(&mut draft.residual).for_each(|value| *value = renumbered[*value]);
-                kept.push(draft);
-                renumbered[index + 1] = kept.len();
-            }
-        }
-        (kept, outputs.into_iter().map(|value| renumbered[value]).collect())
     }
+    let mut renumbered = vec![0; is_used.len()];
+    let mut kept: Vec<Draft> = Vec::new();
+    for (index, mut draft) in drafts.into_iter().enumerate() {
+        if is_used[index + 1] {
+            draft.inputs.iter_mut().chain(&mut draft.residual).for_each(|value| *value = renumbered[*value]);
+            kept.push(draft);
+            renumbered[index + 1] = kept.len();
+        }
+    }
+    outputs.iter_mut().for_each(|output| output.value = renumbered[output.value]);
+    (kept, outputs)
 }
 
 /// `convolution(scale · x + offset)` as a convolution without padding, or without offset.

@@ -3,7 +3,7 @@
 use super::Precision;
 use super::bands::Band;
 use super::error::GraphError;
-use super::fuse::{Draft, MOST_PLANAR_CHANNELS, Work, of};
+use super::fuse::{Draft, Given, MOST_PLANAR_CHANNELS, Work, of};
 use super::graph::{Activation, Convolution, Padding, Window};
 use super::kernel::dense::{Dense, MOST_BYTES, Maps};
 use super::kernel::depthwise::Depthwise;
@@ -77,19 +77,19 @@ pub(super) fn steps(
     numerics: Numerics<'_>,
     image_channels: usize,
     drafts: Vec<Draft>,
-    outputs: &mut [usize],
+    outputs: &mut [Given],
 ) -> Result<Vec<Step>, GraphError> {
     let mut builder =
         Builder { instructions, numerics, image_channels, image: None, steps: Vec::new(), channels: Vec::new() };
     // The image itself as an output goes through blocks.
     let mut value_of = vec![0];
     for draft in drafts {
-        let is_output = outputs.contains(&value_of.len());
+        let is_output = outputs.iter().any(|output| output.value == value_of.len());
         let value = builder.add(draft, &value_of, is_output)?;
         value_of.push(value);
     }
     for output in outputs.iter_mut() {
-        *output = if *output == 0 { builder.blocked_image() } else { value_of[*output] };
+        output.value = if output.value == 0 { builder.blocked_image() } else { value_of[output.value] };
     }
     let mut steps = builder.steps;
     give_pieces(&mut steps, outputs);
@@ -97,10 +97,10 @@ pub(super) fn steps(
 }
 
 /// Lets depthwise convolutions give what the convolutions after them take.
-fn give_pieces(steps: &mut [Step], outputs: &[usize]) {
+fn give_pieces(steps: &mut [Step], outputs: &[Given]) {
     let mut reads = vec![0; steps.len() + 1];
-    let read = steps.iter().flat_map(|step| step.inputs.iter().chain(&step.residual)).chain(outputs);
-    read.for_each(|&value| reads[value] += 1);
+    let read = steps.iter().flat_map(|step| step.inputs.iter().chain(&step.residual));
+    read.chain(outputs.iter().map(|output| &output.value)).for_each(|&value| reads[value] += 1);
     for index in 0..steps.len() {
         let input = steps[index].inputs[0];
         if input == 0 || reads[input] > 1 {

@@ -21,6 +21,7 @@ mod ranges;
 #[cfg(test)]
 mod reference;
 mod shape;
+mod siblings;
 #[cfg(test)]
 mod tests;
 mod workspace;
@@ -35,6 +36,8 @@ pub use workspace::{Output, Outputs, Workspace};
 
 use crate::Instructions;
 use bands::{Band, Stage};
+use fuse::Given;
+use kernel::elementwise::sigmoid;
 use kernel::{lanes, layout};
 use layer::{Kernel, Numerics, Step};
 use plan::Plan;
@@ -94,7 +97,7 @@ pub struct Network {
     instructions: Instructions,
     image_channels: usize,
     steps: Vec<Step>,
-    outputs: Vec<usize>,
+    outputs: Vec<Given>,
 }
 
 /// One layer of a network: a node, or several that run as one.
@@ -141,7 +144,8 @@ impl Network {
         }
         let channels = check::channels(&graph)?;
         let image_channels = graph.input_channels;
-        let (drafts, mut outputs) = fuse::fuse(graph, &channels);
+        let (drafts, outputs) = fuse::fuse(graph, &channels);
+        let (drafts, mut outputs) = siblings::join(drafts, outputs, lanes(instructions));
         let steps = layer::steps(instructions, numerics, image_channels, drafts, &mut outputs)?;
         static NEXT: AtomicU64 = AtomicU64::new(0);
         // One more for its plans with whole maps.
@@ -186,11 +190,19 @@ impl Network {
                 done(step, plan, memory);
             }
         }
-        for (&value, (shape, place)) in self.outputs.iter().zip(&plan.outputs) {
-            let [x, y] = disjoint(memory, [plan.places[value - 1].clone(), place.clone()]);
-            layout::unblock(lanes(self.instructions), *shape, x, y);
+        for (output, (shape, place)) in self.outputs.iter().zip(&plan.outputs) {
+            let [x, y] = disjoint(memory, [plan.places[output.value - 1].clone(), place.clone()]);
+            self.give(output, *shape, x, y);
         }
         Ok(Outputs::new(&plan.outputs, memory))
+    }
+
+    /// From a map in blocks to an output in rows.
+    fn give(&self, output: &Given, shape: shape::Shape, x: &[f32], y: &mut [f32]) {
+        layout::unblock(lanes(self.instructions), output.first, shape, x, y);
+        if output.sigmoid {
+            sigmoid(self.instructions, y);
+        }
     }
 
     /// Moves rows of each block of a map to the front, as a [`Stage`] says.

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::bands::{self, Chain};
+use super::fuse::Given;
 use super::kernel::lanes;
 use super::layer::Step;
 use super::shape::{Shape, numbers};
@@ -35,7 +36,7 @@ impl Plan {
     pub(super) fn new(
         instructions: Instructions,
         steps: &[Step],
-        outputs: &[usize],
+        outputs: &[Given],
         image: Shape,
         in_bands: bool,
     ) -> Result<Self, (usize, String)> {
@@ -63,7 +64,7 @@ impl Plan {
                 steps[index].inputs.iter().chain(&steps[index].residual).for_each(|&value| last_read[value] = last);
             }
         }
-        outputs.iter().for_each(|&value| last_read[value] = steps.len());
+        outputs.iter().for_each(|output| last_read[output.value] = steps.len());
 
         let mut space = Space::default();
         let [mut places, mut scratch] = [(); 2].map(|()| Vec::with_capacity(steps.len()));
@@ -84,7 +85,11 @@ impl Plan {
         space.free(steps.len());
         let outputs = outputs
             .iter()
-            .map(|&value| (shapes[value], space.take(shapes[value].iter().product(), usize::MAX)))
+            .map(|output| {
+                let [_, rows, columns] = shapes[output.value];
+                let shape = [output.channels, rows, columns];
+                (shape, space.take(shape.iter().product(), usize::MAX))
+            })
             .collect();
         Ok(Self { shapes, chains, held, places, scratch, outputs, numbers: space.end })
     }

@@ -70,9 +70,9 @@ fn run_guarded(network: &Network, image: &Map, outputs: &Outputs<'_>) {
                 step.run(network.instructions, input, residual, (y, plan.shapes[index + 1]), scratch.numbers_mut(), band);
             }
         }
-        for (&value, output) in network.outputs.iter().zip(outputs.iter()) {
+        for (given, output) in network.outputs.iter().zip(outputs.iter()) {
             let mut y = full(output.values.len());
-            layout::unblock(lanes, output.shape, values[value].numbers(), y.numbers_mut());
+            network.give(given, output.shape, values[given.value].numbers(), y.numbers_mut());
             assert_eq!(y.numbers(), output.values, "{side:?}");
         }
     }
@@ -318,8 +318,59 @@ fn chain_graph(input_channels: usize, layers: &[(u8, usize, Window)]) -> Graph {
     Graph { input_channels, nodes, outputs: vec![last] }
 }
 
+/// Outputs of few channels each that read the same map; some with a depthwise convolution, some with a sigmoid.
+fn heads_graph(input_channels: usize, window: Window, heads: &[(usize, bool, bool)]) -> Graph {
+    let convolution = |inputs: usize, outputs: usize, groups: usize, window: Window, seed: usize| {
+        let weights = numbers(seed as u64, outputs * inputs / groups * window.kernel[0] * window.kernel[1]);
+        // Some without a bias.
+        let bias = if seed.is_multiple_of(3) { Vec::new() } else { numbers(seed as u64 + 1, outputs) };
+        Operation::Convolution(Convolution { outputs, groups, window, weights, bias })
+    };
+    let one = Window::square(1, 1, 0);
+    let mut graph = Graph {
+        input_channels,
+        nodes: vec![node("shared", convolution(input_channels, 20, 1, one, 1), &[Value::Input])],
+        outputs: Vec::new(),
+    };
+    for (index, &(channels, is_separable, has_sigmoid)) in heads.iter().enumerate() {
+        graph.nodes.push(node(&format!("p{index}"), convolution(20, channels, 1, one, 2 * index), &[Value::Node(0)]));
+        if is_separable {
+            let depthwise = convolution(channels, channels, channels, window, 2 * index + 1);
+            graph.nodes.push(node(&format!("d{index}"), depthwise, &[Value::Node(graph.nodes.len() - 1)]));
+        }
+        if has_sigmoid {
+            let sigmoid = Operation::Activation(Activation::Sigmoid);
+            graph.nodes.push(node(&format!("s{index}"), sigmoid, &[Value::Node(graph.nodes.len() - 1)]));
+        }
+        graph.outputs.push(Value::Node(graph.nodes.len() - 1));
+    }
+    graph
+}
+
+/// Heads of one stride are one convolution of each kind, and nothing else is.
+#[test]
+fn heads_are_joined() {
+    let heads = [(1, true, true), (1, true, true), (4, true, false), (10, true, false), (3, false, false)];
+    let graph = heads_graph(20, Window::square(3, 1, 1), &heads);
+    let network = Network::compile(graph, Instructions::Portable, Precision::F32).unwrap();
+    let layers = network.explain([9, 9]).unwrap();
+    let shapes: Vec<_> = layers.iter().map(|layer| (layer.name.as_str(), layer.shape[0])).collect();
+    let joined = [("p0 + p1 + p2 + p3", 16), ("d0 + d1 + d2 + d3", 16)];
+    assert_eq!(shapes, [("image", 20), ("shared", 20), joined[0], joined[1], ("p4", 3)]);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn heads(
+        input_channels in 5..30_usize,
+        window in window(),
+        heads in vec((1..24_usize, any::<bool>(), any::<bool>()), 1..6),
+        size in [6..20_usize, 6..20],
+    ) {
+        compare(&heads_graph(input_channels, window, &heads), size);
+    }
 
     #[test]
     fn chains(

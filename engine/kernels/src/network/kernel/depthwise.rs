@@ -14,6 +14,9 @@ use crate::network::graph::Window;
 use crate::network::lanes::{Lanes, Pieces, Products, Register, Single, Steps, with_lanes};
 use crate::network::memory::Memory;
 
+/// Tiles of a row after which the next row follows: three rows of so many pixels stay in the first level of the cache.
+const STRIP_TILES: usize = 8;
+
 /// A depthwise convolution with its weights packed.
 #[derive(Debug, Clone)]
 pub(in crate::network) struct Depthwise {
@@ -117,7 +120,8 @@ unsafe fn run_depthwise<T: Products>(layer: &Depthwise, maps: &mut Maps<'_>) {
     let tiles = Tiles::new(1, columns, T::Lanes::PIXELS);
     // Columns whose windows are within the map.
     let inner = whole(columns, width, kernel[1], stride[1], dilation[1], padding.left);
-    for block in 0..channels.div_ceil(lanes) {
+    let strips = if slides { tiles.count.div_ceil(STRIP_TILES) } else { 1 };
+    for (block, strip) in (0..channels.div_ceil(lanes)).flat_map(|block| (0..strips).map(move |strip| (block, strip))) {
         for row in made.clone() {
             let top = row * stride[0];
             let kernel_rows = within(top, kernel[0], dilation[0], padding.top, height);
@@ -152,9 +156,17 @@ unsafe fn run_depthwise<T: Products>(layer: &Depthwise, maps: &mut Maps<'_>) {
                     y: maps.y.as_mut_ptr().add(output * (lanes / T::CHANNELS)),
                 };
                 if slides {
-                    for tile in 0..tiles.count {
+                    let mut tile = strip * STRIP_TILES;
+                    let end = tiles.count.min(tile + STRIP_TILES);
+                    while tile < end {
                         let (column, size) = tiles.get(tile);
-                        with_tile!(T, size, 1, slide(&job, column));
+                        let count = tiles.of_one_size(tile).min(end - tile);
+                        if job.rows == 3 {
+                            with_tile!(T, size, 1, slide_three(&job, column, count));
+                        } else {
+                            with_tile!(T, size, 1, slide_some(&job, column, count));
+                        }
+                        tile += count;
                     }
                     continue;
                 }
@@ -196,7 +208,7 @@ pub(super) fn within(
 
 /// The outputs along an axis whose windows are within a map of `side`.
 #[inline(always)]
-fn whole(
+pub(super) fn whole(
     outputs: usize,
     side: usize,
     kernel: usize,
@@ -270,37 +282,71 @@ unsafe fn some_pixels<T: Products, const S: usize>(
     }
 }
 
-/// `P` pixels from `column` on of windows of three columns, beside which the map is continued by one of zeros on both
-/// sides: each number of the map is read once a row.
+/// [`slide`] for windows of three rows.
 ///
 /// # Safety
-/// As for [`pixels`], for as many columns of the map as of the output.
+/// As for [`slide`].
 #[inline(always)]
-unsafe fn slide<T: Products, const P: usize, const B: usize>(job: &Row<'_, Register<T>>, column: usize) {
+unsafe fn slide_three<T: Products, const P: usize, const B: usize>(
+    job: &Row<'_, Register<T>>,
+    column: usize,
+    count: usize,
+) {
+    // SAFETY: the caller's word.
+    unsafe { slide::<T, P>(job, column, count, 3) }
+}
+
+/// [`slide`] for as many rows as there are.
+///
+/// # Safety
+/// As for [`slide`].
+#[inline(always)]
+unsafe fn slide_some<T: Products, const P: usize, const B: usize>(
+    job: &Row<'_, Register<T>>,
+    column: usize,
+    count: usize,
+) {
+    // SAFETY: the caller's word.
+    unsafe { slide::<T, P>(job, column, count, job.rows) }
+}
+
+/// `count` times `P` pixels from `column` on of windows of three columns, beside which the map is continued by one of
+/// zeros on both sides: each number of the map is read once a row.
+///
+/// # Safety
+/// As for [`pixels`], for as many columns of the map as of the output, and the rows of the window.
+#[inline(always)]
+unsafe fn slide<T: Products, const P: usize>(
+    job: &Row<'_, Register<T>>,
+    column: usize,
+    count: usize,
+    rows: usize,
+) {
     let lanes = const { T::Lanes::LANES };
-    // SAFETY: the caller's word; before the first column and after the last nothing is read.
-    unsafe {
-        let mut sums = [job.bias; P];
-        for row in 0..job.rows {
-            let x = job.map.add((job.top * job.width + column) * lanes + row * job.row_step);
-            let weights = job.weights.add(row * job.weights_step);
-            let weights =
-                [T::Lanes::load(weights), T::Lanes::load(weights.add(lanes)), T::Lanes::load(weights.add(2 * lanes))];
-            let mut before = if column == 0 { T::Lanes::splat(0.0) } else { T::Lanes::load(x.sub(lanes)) };
-            let mut here = T::Lanes::load(x);
-            for pixel in 0..P {
-                let after = if pixel + 1 == P && column + P == job.width {
-                    T::Lanes::splat(0.0)
-                } else {
-                    T::Lanes::load(x.add((pixel + 1) * lanes))
-                };
-                sums[pixel] = T::Lanes::multiply_add(before, weights[0], sums[pixel]);
-                sums[pixel] = T::Lanes::multiply_add(here, weights[1], sums[pixel]);
-                sums[pixel] = T::Lanes::multiply_add(after, weights[2], sums[pixel]);
-                (before, here) = (here, after);
+    for column in (column..).step_by(P).take(count) {
+        // SAFETY: the caller's word; before the first column and after the last nothing is read.
+        unsafe {
+            let mut sums = [job.bias; P];
+            for row in 0..rows {
+                let x = job.map.add((job.top * job.width + column) * lanes + row * job.row_step);
+                let weights = job.weights.add(row * job.weights_step);
+                let weights = [0, 1, 2].map(|place| T::Lanes::load(weights.add(place * lanes)));
+                let mut before = if column == 0 { T::Lanes::splat(0.0) } else { T::Lanes::load(x.sub(lanes)) };
+                let mut here = T::Lanes::load(x);
+                for pixel in 0..P {
+                    let after = if pixel + 1 == P && column + P == job.width {
+                        T::Lanes::splat(0.0)
+                    } else {
+                        T::Lanes::load(x.add((pixel + 1) * lanes))
+                    };
+                    sums[pixel] = T::Lanes::multiply_add(before, weights[0], sums[pixel]);
+                    sums[pixel] = T::Lanes::multiply_add(here, weights[1], sums[pixel]);
+                    sums[pixel] = T::Lanes::multiply_add(after, weights[2], sums[pixel]);
+                    (before, here) = (here, after);
+                }
             }
+            finish::<T, P>(job, column, sums);
         }
-        finish::<T, P>(job, column, sums);
     }
 }
 
@@ -344,14 +390,36 @@ unsafe fn pixels<T: Products, const P: usize, const S: usize>(
 unsafe fn finish<T: Products, const P: usize>(job: &Row<'_, Register<T>>, column: usize, mut sums: [Register<T>; P]) {
     // SAFETY: the caller's word.
     unsafe {
-        for pixel in 0..P {
-            let place = (column + pixel) * T::Lanes::LANES;
-            if !job.residual.is_null() {
+        if !job.residual.is_null() {
+            for pixel in 0..P {
+                let place = (column + pixel) * T::Lanes::LANES;
                 sums[pixel] = T::Lanes::add(sums[pixel], T::Lanes::load(job.residual.add(place)));
             }
-            let pixel_pieces = const { T::Lanes::LANES / T::CHANNELS };
+        }
+        match job.bend {
+            BendAt::None => put::<T, P>(job, column, sums, BendAt::None),
+            BendAt::Least(low) => put::<T, P>(job, column, sums, BendAt::Least(low)),
+            BendAt::Bounds(low, high) => put::<T, P>(job, column, sums, BendAt::Bounds(low, high)),
+            BendAt::Slopes(slopes) => put::<T, P>(job, column, sums, BendAt::Slopes(slopes)),
+        }
+    }
+}
+
+/// # Safety
+/// As for [`pixels`].
+#[inline(always)]
+unsafe fn put<T: Products, const P: usize>(
+    job: &Row<'_, Register<T>>,
+    column: usize,
+    sums: [Register<T>; P],
+    bend: BendAt<'_>,
+) {
+    let pixel_pieces = const { T::Lanes::LANES / T::CHANNELS };
+    // SAFETY: the caller's word.
+    unsafe {
+        for pixel in 0..P {
             let y = job.y.add((column + pixel) * pixel_pieces);
-            T::put(job.bend.apply::<T::Lanes>(job.block, sums[pixel]), y, job.steps);
+            T::put(bend.apply::<T::Lanes>(job.block, sums[pixel]), y, job.steps);
         }
     }
 }

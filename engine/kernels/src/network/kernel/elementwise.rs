@@ -4,7 +4,7 @@ use super::dense::Maps;
 use super::finish::Bend;
 use super::{blocked_numbers, lanes};
 use crate::Instructions;
-use crate::network::lanes::{Lanes, with_lanes};
+use crate::network::lanes::{Lanes, MOST_LANES, with_lanes};
 use crate::network::memory::Memory;
 
 /// `bend(scale · x + offset + residual)`, or the sigmoid of `x`.
@@ -67,8 +67,7 @@ unsafe fn run_elementwise<L: Lanes>(layer: &Elementwise, maps: &mut Maps<'_>) {
                 let place = (block * pixels + pixel) * L::LANES;
                 let mut x = L::load(maps.x.as_ptr().add(place));
                 if layer.sigmoid {
-                    let one = L::splat(1.0);
-                    x = L::divide(one, L::add(one, L::exp(L::subtract(L::splat(0.0), x))));
+                    x = sigmoid_of::<L>(x);
                 } else {
                     x = L::multiply_add(scale, x, offset);
                     if let Some((residual, _)) = residual {
@@ -79,5 +78,45 @@ unsafe fn run_elementwise<L: Lanes>(layer: &Elementwise, maps: &mut Maps<'_>) {
                 L::store(maps.y.as_mut_ptr().add(place), x);
             }
         }
+    }
+}
+
+/// The sigmoid of each number, in its place.
+pub(in crate::network) fn sigmoid(instructions: Instructions, numbers: &mut [f32]) {
+    assert!(instructions.are_available());
+    // SAFETY: the CPU has the instructions.
+    unsafe { all_sigmoid(instructions, numbers) };
+}
+
+with_lanes! {
+    /// # Safety
+    /// The CPU has the instructions.
+    all_sigmoid = run_sigmoid(numbers: &mut [f32])
+}
+
+#[inline(always)]
+unsafe fn run_sigmoid<L: Lanes>(numbers: &mut [f32]) {
+    let mut chunks = numbers.chunks_exact_mut(L::LANES);
+    // SAFETY: each chunk has as many numbers as a register; the CPU has the instructions.
+    unsafe {
+        for chunk in &mut chunks {
+            L::store(chunk.as_mut_ptr(), sigmoid_of::<L>(L::load(chunk.as_ptr())));
+        }
+        let rest = chunks.into_remainder();
+        let mut last = [0.0; MOST_LANES];
+        last[..rest.len()].copy_from_slice(rest);
+        L::store(last.as_mut_ptr(), sigmoid_of::<L>(L::load(last.as_ptr())));
+        rest.copy_from_slice(&last[..rest.len()]);
+    }
+}
+
+/// # Safety
+/// The CPU has the instructions.
+#[inline(always)]
+unsafe fn sigmoid_of<L: Lanes>(x: L::Register) -> L::Register {
+    // SAFETY: the caller's word.
+    unsafe {
+        let one = L::splat(1.0);
+        L::divide(one, L::add(one, L::exp(L::subtract(L::splat(0.0), x))))
     }
 }

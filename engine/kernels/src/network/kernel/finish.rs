@@ -9,6 +9,8 @@ use crate::network::memory::Memory;
 pub(in crate::network) enum Bend {
     /// As it is.
     None,
+    /// Not below it.
+    Least(f32),
     /// Not below the one nor above the other.
     Bounds(f32, f32),
     /// A slope for each channel, in blocks.
@@ -19,6 +21,7 @@ pub(in crate::network) enum Bend {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum BendAt<'a> {
     None,
+    Least(f32),
     Bounds(f32, f32),
     Slopes(&'a [f32]),
 }
@@ -27,7 +30,8 @@ impl Bend {
     /// For so many channels; none for those that take a pass of their own.
     pub(in crate::network) fn new(activation: &Activation, channels: usize, lanes: usize) -> Option<Self> {
         match activation {
-            Activation::Relu => Some(Self::Bounds(0.0, f32::INFINITY)),
+            // Half as long as two bounds.
+            Activation::Relu => Some(Self::Least(0.0)),
             Activation::Clip { low, high } => Some(Self::Bounds(*low, *high)),
             Activation::PRelu(slopes) => Some(Self::Slopes(per_channel(slopes, channels, lanes))),
             Activation::Sigmoid => None,
@@ -38,6 +42,7 @@ impl Bend {
     pub(in crate::network) fn part(&self, first: usize, count: usize) -> Self {
         match self {
             Self::None => Self::None,
+            Self::Least(low) => Self::Least(*low),
             Self::Bounds(low, high) => Self::Bounds(*low, *high),
             Self::Slopes(slopes) => Self::Slopes(Memory::from_slice(&slopes.numbers()[first..][..count])),
         }
@@ -46,6 +51,7 @@ impl Bend {
     pub(super) fn at(&self) -> BendAt<'_> {
         match self {
             Self::None => BendAt::None,
+            Self::Least(low) => BendAt::Least(*low),
             Self::Bounds(low, high) => BendAt::Bounds(*low, *high),
             Self::Slopes(slopes) => BendAt::Slopes(slopes.numbers()),
         }
@@ -54,7 +60,7 @@ impl Bend {
     /// Whether it can be applied to so many blocks.
     pub(super) fn fits(&self, blocks: usize, lanes: usize) -> bool {
         match self {
-            Self::None | Self::Bounds(..) => true,
+            Self::None | Self::Least(_) | Self::Bounds(..) => true,
             Self::Slopes(slopes) => slopes.len() >= blocks * lanes,
         }
     }
@@ -69,6 +75,7 @@ impl BendAt<'_> {
         unsafe {
             match self {
                 BendAt::None => x,
+                BendAt::Least(low) => L::max(x, L::splat(low)),
                 BendAt::Bounds(low, high) => L::min(L::max(x, L::splat(low)), L::splat(high)),
                 BendAt::Slopes(slopes) => {
                     let zero = L::splat(0.0);

@@ -18,21 +18,31 @@ pub(in crate::network) fn block(lanes: usize, [channels, height, width]: Shape, 
     }
 }
 
-/// Brings a map in blocks to `[channels, height, width]`.
-pub(in crate::network) fn unblock(lanes: usize, [channels, height, width]: Shape, x: &[f32], y: &mut [f32]) {
+/// Brings channels of a map in blocks, from channel `first` on, to `[channels, height, width]`.
+pub(in crate::network) fn unblock(
+    lanes: usize,
+    first: usize,
+    [channels, height, width]: Shape,
+    x: &[f32],
+    y: &mut [f32],
+) {
     let pixels = height * width;
-    let y = &mut y[..channels * pixels];
-    for (block, (x, y)) in x.chunks_exact(pixels * lanes).zip(y.chunks_mut(pixels * lanes)).enumerate() {
-        debug_assert!(block * lanes < channels);
+    let (mut channel, end) = (first, first + channels);
+    while channel < end {
+        let (block, lane) = (channel / lanes, channel % lanes);
+        let count = (lanes - lane).min(end - channel);
+        let planes = &mut y[(channel - first) * pixels..][..count * pixels];
+        let x = &x[block * pixels * lanes..][..pixels * lanes];
         // A few pixels at a time, so that what is read for one lane is still there for the next.
-        for (first, x) in x.chunks(64 * lanes).enumerate() {
-            for (lane, plane) in y.chunks_exact_mut(pixels).enumerate() {
-                let plane = &mut plane[first * 64..];
-                for (y, x) in plane.iter_mut().zip(x.iter().skip(lane).step_by(lanes)) {
+        for (part, x) in x.chunks(64 * lanes).enumerate() {
+            for (offset, plane) in planes.chunks_exact_mut(pixels).enumerate() {
+                let plane = &mut plane[part * 64..];
+                for (y, x) in plane.iter_mut().zip(x.iter().skip(lane + offset).step_by(lanes)) {
                     *y = *x;
                 }
             }
         }
+        channel += count;
     }
 }
 

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::dense::Maps;
-use super::depthwise::within;
+use super::depthwise::{whole, within};
 use super::{blocked_numbers, lanes};
 use crate::Instructions;
 use crate::network::bands::Band;
@@ -65,12 +65,31 @@ unsafe fn run_kernel<L: Lanes, const K: usize>(layer: &Pool, maps: &mut Maps<'_>
     let Band { x_rows, y_rows, rows } = maps.band.clone();
     let Window { kernel, stride, dilation, padding, .. } = layer.window;
     let (bottom, right) = (height + padding.bottom, width + padding.right);
+    // Columns whose windows are within the map.
+    let inner = whole(columns, width, kernel[1], stride[1], dilation[1], padding.left);
     for block in 0..channels.div_ceil(L::LANES) {
         for row in rows.clone() {
             let top = row * stride[0];
             let kernel_rows = within(top, kernel[0], dilation[0], padding.top, height);
             let padded_rows = within(top, kernel[0], dilation[0], padding.top, bottom).end;
-            for column in 0..columns {
+            let is_plain = K > 0 && layer.taken == Taken::Greatest && kernel_rows.len() == K;
+            let plain = if is_plain { inner.clone() } else { 0..0 };
+            if !plain.is_empty() {
+                let y = top - padding.top - x_rows.start;
+                let x = plain.start * stride[1] - padding.left;
+                // SAFETY: as below; all these windows are within the map.
+                unsafe {
+                    let from = maps.x.as_ptr().add(((block * x_rows.len() + y) * width + x) * L::LANES);
+                    let place = (block * y_rows.len() + row - y_rows.start) * columns + plain.start;
+                    let to = maps.y.as_mut_ptr().add(place * L::LANES);
+                    for column in 0..plain.len() {
+                        let window = from.add(column * stride[1] * L::LANES);
+                        let pixel = greatest::<L>(window, 0..K, 0..K, [width * L::LANES, L::LANES]);
+                        L::store(to.add(column * L::LANES), pixel);
+                    }
+                }
+            }
+            for column in (0..plain.start).chain(plain.end..columns) {
                 let left = column * stride[1];
                 let kernel_columns = within(left, kernel[1], dilation[1], padding.left, width);
                 // SAFETY: rows and columns that are `within` the map are in the input, among the rows that are there, and

@@ -195,6 +195,7 @@ pub(super) unsafe fn end<T: Products, const P: usize, const B: usize>(
         }
         match finish.bend {
             BendAt::None => store::<T::Lanes, P, B>(sums, finish, BendAt::None),
+            BendAt::Least(low) => store::<T::Lanes, P, B>(sums, finish, BendAt::Least(low)),
             BendAt::Bounds(low, high) => store::<T::Lanes, P, B>(sums, finish, BendAt::Bounds(low, high)),
             BendAt::Slopes(slopes) => store::<T::Lanes, P, B>(sums, finish, BendAt::Slopes(slopes)),
         }
@@ -244,6 +245,13 @@ impl Tiles {
     pub(super) fn get(self, tile: usize) -> (usize, usize) {
         let (row, tile) = (tile / self.of_row, tile % self.of_row);
         (row * self.row + tile * self.size + tile.min(self.larger), self.size + usize::from(tile < self.larger))
+    }
+
+    /// How many from this one on, in its row, are of its size.
+    #[inline(always)]
+    pub(super) fn of_one_size(self, tile: usize) -> usize {
+        let tile = tile % self.of_row;
+        if tile < self.larger { self.larger - tile } else { self.of_row - tile }
     }
 
     /// Size of the largest.

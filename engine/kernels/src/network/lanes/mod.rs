@@ -22,6 +22,9 @@ pub(super) use int8::Int8;
 pub(super) use portable::Portable;
 pub(super) use products::{Pieces, Products, Register, Single, Steps};
 
+/// No register has more numbers.
+pub(super) const MOST_LANES: usize = 16;
+
 /// A register of f32, and what is done with it.
 ///
 /// Everything here is inlined into the functions that [`with_lanes`] makes, which have the instructions enabled; there

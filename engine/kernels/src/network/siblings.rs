@@ -1,0 +1,104 @@
+//! Convolutions that read the same and give few channels each, as the heads of detectors do, become one: a block takes as
+//! long with one channel as with all.
+
+use super::fuse::{Draft, Given, Work, of, without_unused};
+use super::graph::{Convolution, Window};
+
+/// What leads from a value to an output: a convolution of 1×1, and a depthwise one after it or none.
+#[derive(Debug, Clone, Copy)]
+struct Head {
+    output: usize,
+    input: usize,
+    pointwise: usize,
+    depthwise: Option<usize>,
+}
+
+/// Joins heads of one value where that saves blocks of so many lanes.
+pub(super) fn join(mut drafts: Vec<Draft>, mut outputs: Vec<Given>, lanes: usize) -> (Vec<Draft>, Vec<Given>) {
+    let mut heads: Vec<Head> = (0..outputs.len()).filter_map(|output| head(&drafts, &outputs, output)).collect();
+    while let Some(&first) = heads.first() {
+        let window = |head: Head| head.depthwise.map(|draft| convolution(&drafts[draft]).map(|it| it.window));
+        let is_alike = |head: &Head| head.input == first.input && window(*head) == window(first);
+        let (alike, others): (Vec<Head>, Vec<Head>) = heads.iter().partition(|head| is_alike(head));
+        heads = others;
+        let channels = |head: &Head| drafts[head.pointwise].channels;
+        let blocks: usize = alike.iter().map(|head| channels(head).div_ceil(lanes)).sum();
+        if alike.iter().map(channels).sum::<usize>().div_ceil(lanes) >= blocks {
+            continue;
+        }
+        let members = |part: fn(&Head) -> Option<usize>| alike.iter().filter_map(part).collect::<Vec<usize>>();
+        let pointwise = members(|head| Some(head.pointwise));
+        let depthwise = members(|head| head.depthwise);
+        let mut value = join_into_first(&mut drafts, &pointwise);
+        if !depthwise.is_empty() {
+            value = join_into_first(&mut drafts, &depthwise);
+        }
+        let mut channel = 0;
+        for head in alike {
+            let output = &mut outputs[head.output];
+            (output.value, output.first) = (value, channel);
+            channel += output.channels;
+        }
+    }
+    without_unused(drafts, outputs)
+}
+
+/// The head that an output is the end of, when nothing else reads what is on the way.
+fn head(drafts: &[Draft], outputs: &[Given], output: usize) -> Option<Head> {
+    let reads = |value: usize| {
+        let read = drafts.iter().flat_map(|draft| draft.inputs.iter().chain(&draft.residual));
+        read.chain(outputs.iter().map(|output| &output.value)).filter(|&&read| read == value).count()
+    };
+    let plain = |value: usize| {
+        let draft = &drafts[value.checked_sub(1)?];
+        let is_plain = draft.residual.is_none() && draft.activation.is_none() && draft.pool.is_none();
+        (is_plain && reads(value) == 1).then_some(draft)
+    };
+    let mut value = outputs[output].value;
+    let mut depthwise = None;
+    let last = convolution(plain(value)?)?;
+    // A convolution of one channel is both.
+    let is_pointwise = |it: &Convolution| it.groups == 1 && it.window == Window::square(1, 1, 0);
+    if !is_pointwise(last) {
+        if last.groups != last.outputs || last.weights.len() != last.outputs * last.window.kernel.iter().product::<usize>() {
+            return None;
+        }
+        depthwise = Some(value - 1);
+        value = drafts[value - 1].inputs[0];
+    }
+    let draft = plain(value)?;
+    let first = convolution(draft)?;
+    let is_head = is_pointwise(first) && draft.inputs[0] != 0;
+    is_head.then_some(Head { output, input: draft.inputs[0], pointwise: value - 1, depthwise })
+}
+
+fn convolution(draft: &Draft) -> Option<&Convolution> {
+    match &draft.work {
+        Work::Convolution(convolution, None) => Some(convolution),
+        _ => None,
+    }
+}
+
+/// Puts the channels of convolutions of 1×1 with one input, or of depthwise ones, into the first of them. Gives its value.
+fn join_into_first(drafts: &mut [Draft], members: &[usize]) -> usize {
+    let first = members[0];
+    for &member in &members[1..] {
+        let names = std::mem::take(&mut drafts[member].names);
+        let channels = drafts[member].channels;
+        let Work::Convolution(taken, _) = std::mem::replace(&mut drafts[member].work, Work::Concat) else { continue };
+        let draft = &mut drafts[first];
+        draft.names.extend(names);
+        draft.channels += channels;
+        let Work::Convolution(joined, _) = &mut draft.work else { continue };
+        joined.bias = (0..joined.outputs)
+            .map(|output| of(&joined.bias, output))
+            .chain((0..taken.outputs).map(|output| of(&taken.bias, output)))
+            .collect();
+        joined.weights.extend(taken.weights);
+        if joined.groups == joined.outputs && taken.groups == taken.outputs && joined.window != Window::square(1, 1, 0) {
+            joined.groups += taken.groups;
+        }
+        joined.outputs += taken.outputs;
+    }
+    first + 1
+}
