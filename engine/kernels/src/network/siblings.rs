@@ -60,7 +60,9 @@ fn head(drafts: &[Draft], outputs: &[Given], output: usize) -> Option<Head> {
     // A convolution of one channel is both.
     let is_pointwise = |it: &Convolution| it.groups == 1 && it.window == Window::square(1, 1, 0);
     if !is_pointwise(last) {
-        if last.groups != last.outputs || last.weights.len() != last.outputs * last.window.kernel.iter().product::<usize>() {
+        if last.groups != last.outputs
+            || last.weights.len() != last.outputs * last.window.kernel.iter().product::<usize>()
+        {
             return None;
         }
         depthwise = Some(value - 1);
@@ -95,7 +97,8 @@ fn join_into_first(drafts: &mut [Draft], members: &[usize]) -> usize {
             .chain((0..taken.outputs).map(|output| of(&taken.bias, output)))
             .collect();
         joined.weights.extend(taken.weights);
-        if joined.groups == joined.outputs && taken.groups == taken.outputs && joined.window != Window::square(1, 1, 0) {
+        if joined.groups == joined.outputs && taken.groups == taken.outputs && joined.window != Window::square(1, 1, 0)
+        {
             joined.groups += taken.groups;
         }
         joined.outputs += taken.outputs;

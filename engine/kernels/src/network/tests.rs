@@ -67,7 +67,14 @@ fn run_guarded(network: &Network, image: &Map, outputs: &Outputs<'_>) {
             } else {
                 let residual = step.residual.map(value);
                 let input = value(step.inputs[0]);
-                step.run(network.instructions, input, residual, (y, plan.shapes[index + 1]), scratch.numbers_mut(), band);
+                step.run(
+                    network.instructions,
+                    input,
+                    residual,
+                    (y, plan.shapes[index + 1]),
+                    scratch.numbers_mut(),
+                    band,
+                );
             }
         }
         for (given, output) in network.outputs.iter().zip(outputs.iter()) {
@@ -296,7 +303,8 @@ fn chain_graph(input_channels: usize, layers: &[(u8, usize, Window)]) -> Graph {
         let bias = numbers(seed as u64 + 1, outputs);
         Operation::Convolution(Convolution { outputs, groups, window, weights, bias })
     };
-    let mut nodes = vec![node("first", convolution(input_channels, 20, 1, Window::square(3, 1, 1), 1), &[Value::Input])];
+    let mut nodes =
+        vec![node("first", convolution(input_channels, 20, 1, Window::square(3, 1, 1), 1), &[Value::Input])];
     let mut channels = 20;
     for (index, &(kind, outputs, window)) in layers.iter().enumerate() {
         let operation = match kind {

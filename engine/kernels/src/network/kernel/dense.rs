@@ -6,8 +6,8 @@ use std::sync::OnceLock;
 
 use super::depthwise::within;
 use super::finish::{Bend, per_channel};
-use super::tile::{Finish, Sum, Tiles, blocks_at_once, sum, with_tile};
-use super::winograd::Winograd;
+use super::tile::{Finish, Sum, Tiles, WIDE_PIXELS, blocks_at_once, has_wide_tile, sum, with_tile};
+use super::winograd::{Square, Winograd};
 use super::{blocked_numbers, lanes};
 use crate::Instructions;
 use crate::network::Precision;
@@ -42,8 +42,8 @@ pub(in crate::network) struct Dense {
     pub(in crate::network) bend: Bend,
     /// `[outputs, inputs, 3, 3]`, where they may be needed for what follows and are not packed as f32.
     plain_weights: Vec<f32>,
-    /// Made when a size is met for which it pays.
-    winograd: OnceLock<Winograd>,
+    /// Made when a size is met for which it pays, with squares of 4×4 and of 2×2.
+    winograd: [OnceLock<Winograd>; 2],
 }
 
 /// Products of bytes whose sum is within an i32, with what the byte of zero adds taken off.
@@ -59,7 +59,7 @@ enum Way {
     /// At copies.
     Gathered,
     /// At squares.
-    Winograd,
+    Winograd(Square),
 }
 
 /// Maps of a run.
@@ -171,7 +171,7 @@ impl Dense {
         assert!(bend.fits(outputs.div_ceil(lanes), lanes), "slopes");
         let is_needed = Winograd::can(&window) && takes.precision != Precision::F32;
         let plain_weights = if is_needed { weights.to_vec() } else { Vec::new() };
-        let winograd = OnceLock::new();
+        let winograd = [const { OnceLock::new() }; 2];
         let is_given = false;
         let weights = packed;
         Self { inputs, outputs, window, takes, is_given, weights, starts, bias, scales, bend, plain_weights, winograd }
@@ -180,7 +180,7 @@ impl Dense {
     pub(in crate::network) fn weight_bytes(&self) -> usize {
         size_of_val(self.weights.numbers())
             + size_of_val(&*self.plain_weights)
-            + self.winograd.get().map_or(0, Winograd::weight_bytes)
+            + self.winograd.iter().filter_map(OnceLock::get).map(Winograd::weight_bytes).sum::<usize>()
     }
 
     /// Pieces that a pixel has in a block.
@@ -195,8 +195,10 @@ impl Dense {
         }
         let Window { kernel, stride, padding, .. } = self.window;
         let channels = [self.inputs, self.outputs];
-        if Winograd::can(&self.window) && Winograd::pays(channels, lanes(instructions), size, self.takes.channels()) {
-            return Way::Winograd;
+        if Winograd::can(&self.window)
+            && let Some(square) = Winograd::pays(channels, lanes(instructions), size, self.takes.channels())
+        {
+            return Way::Winograd(square);
         }
         if stride != [1; 2] || padding != Padding::default() || self.takes.precision != Precision::F32 {
             return Way::Gathered;
@@ -238,25 +240,30 @@ impl Dense {
     pub(in crate::network) fn scratch_numbers(&self, instructions: Instructions, [rows, columns]: [usize; 2]) -> usize {
         match self.way(instructions, [rows, columns]) {
             Way::Flat | Way::Rows => return 0,
-            Way::Winograd => {
+            Way::Winograd(square) => {
                 let channels = [self.inputs, self.outputs];
-                return Winograd::scratch_numbers(channels, lanes(instructions), [rows, columns]);
+                return Winograd::scratch_numbers(square, channels, lanes(instructions), [rows, columns]);
             }
             Way::Gathered => {}
         }
-        let (lanes, most) = (lanes(instructions), most_pixels(instructions));
+        let lanes = lanes(instructions);
+        let most = most_together(instructions, rows * columns);
         let pixels = (self.tiles_at_once(lanes, most) * most).min((rows * columns).next_multiple_of(most));
         pixels * self.gathered_of_pixel(lanes)
     }
 
     /// What [`run`](Self::run) needs for outputs of this size beside scratch, ahead of it.
     pub(in crate::network) fn prepare(&self, instructions: Instructions, size: [usize; 2]) {
-        if self.way(instructions, size) == Way::Winograd {
-            self.winograd.get_or_init(|| self.winograd(lanes(instructions)));
+        if let Way::Winograd(square) = self.way(instructions, size) {
+            self.winograd(square, lanes(instructions));
         }
     }
 
-    fn winograd(&self, lanes: usize) -> Winograd {
+    fn winograd(&self, square: Square, lanes: usize) -> &Winograd {
+        self.winograd[usize::from(square == Square::Two)].get_or_init(|| self.make_winograd(square, lanes))
+    }
+
+    fn make_winograd(&self, square: Square, lanes: usize) -> Winograd {
         let weight = |output: usize, input: usize, tap: usize| match self.takes.precision {
             Precision::F32 => {
                 let (block, lane) = (output / lanes, output % lanes);
@@ -264,14 +271,15 @@ impl Dense {
             }
             Precision::Bf16 | Precision::Int8 => self.plain_weights[(output * self.inputs + input) * 9 + tap],
         };
-        Winograd::new([self.inputs, self.outputs], lanes, self.window.padding, weight)
+        Winograd::new(square, [self.inputs, self.outputs], lanes, self.window.padding, weight)
     }
 
     /// Name of the way that is gone for outputs of this size.
     pub(in crate::network) fn way_name(&self, instructions: Instructions, size: [usize; 2]) -> String {
         let precision = self.takes.precision;
         match self.way(instructions, size) {
-            Way::Winograd => "winograd".into(),
+            Way::Winograd(Square::Four) => "winograd".into(),
+            Way::Winograd(Square::Two) => "winograd of 2×2".into(),
             _ if precision != Precision::F32 => format!("dense {}", precision.name()),
             Way::Flat | Way::Rows => "dense".into(),
             Way::Gathered => "gathered".into(),
@@ -306,8 +314,8 @@ impl Dense {
         maps.check(lanes, self.outputs, [pieces, 1]);
         assert!(maps.are_whole() || self.has_bands() && maps.have_rows_of(&self.window));
         assert!(maps.scratch.len() >= self.scratch_numbers(instructions, maps.size));
-        if self.way(instructions, maps.size) == Way::Winograd {
-            let winograd = self.winograd.get_or_init(|| self.winograd(lanes));
+        if let Way::Winograd(square) = self.way(instructions, maps.size) {
+            let winograd = self.winograd(square, lanes);
             // SAFETY: the CPU has the instructions, and maps and scratch are as long as their shapes say.
             unsafe { winograd.run(instructions, self.bias.numbers(), &self.bend, maps) };
             return;
@@ -329,16 +337,25 @@ impl Dense {
 
 /// Pixels of the largest tile.
 pub(super) fn most_pixels(instructions: Instructions) -> usize {
+    most_together(instructions, 0)
+}
+
+/// Pixels of the largest tile for a map of so many.
+fn most_together(instructions: Instructions, pixels: usize) -> usize {
     use crate::network::lanes::Portable;
     #[cfg(target_arch = "x86_64")]
     use crate::network::lanes::{Avx2, Avx512};
     match instructions {
         #[cfg(target_arch = "x86_64")]
-        Instructions::Avx512 => Avx512::PIXELS,
+        Instructions::Avx512 => most_of_lanes::<Avx512>(pixels),
         #[cfg(target_arch = "x86_64")]
-        Instructions::Avx2 => Avx2::PIXELS,
-        _ => Portable::PIXELS,
+        Instructions::Avx2 => most_of_lanes::<Avx2>(pixels),
+        _ => most_of_lanes::<Portable>(pixels),
     }
+}
+
+fn most_of_lanes<L: Lanes>(pixels: usize) -> usize {
+    if pixels == WIDE_PIXELS && has_wide_tile::<L>() { WIDE_PIXELS } else { L::PIXELS }
 }
 
 with_lanes! {
@@ -386,11 +403,12 @@ unsafe fn run_dense<T: Products>(instructions: Instructions, layer: &Dense, maps
     let piece_channels = const { T::CHANNELS };
     let pixel_pieces = lanes / piece_channels;
     let way = layer.way(instructions, maps.size);
+    let most = most_together(instructions, pixels);
     let tiles = match way {
-        Way::Flat | Way::Gathered | Way::Winograd => Tiles::new(1, pixels, T::Lanes::PIXELS),
+        Way::Flat | Way::Gathered | Way::Winograd(_) => Tiles::new(1, pixels, most),
         Way::Rows => Tiles::new(maps.size[0], maps.size[1], T::Lanes::PIXELS),
     };
-    let at_once = layer.tiles_at_once(lanes, T::Lanes::PIXELS);
+    let at_once = layer.tiles_at_once(lanes, most);
     let gathered_of_pixel = layer.gathered_of_pixel(lanes);
     let output_blocks = layer.outputs.div_ceil(lanes);
     let residual_blocks = maps.residual.map_or(0, |(_, channels)| channels / lanes);
@@ -404,7 +422,7 @@ unsafe fn run_dense<T: Products>(instructions: Instructions, layer: &Dense, maps
         if way == Way::Gathered {
             for tile in chunk.clone() {
                 let (pixel, size) = tiles.get(tile);
-                let place = (tile - first) * T::Lanes::PIXELS * gathered_of_pixel;
+                let place = (tile - first) * most * gathered_of_pixel;
                 let gathered = &mut maps.scratch[place..][..size * gathered_of_pixel];
                 // SAFETY: the CPU has the instructions.
                 unsafe { gather::<T>(layer, &from, &used, pixel, size, gathered) };
@@ -425,16 +443,14 @@ unsafe fn run_dense<T: Products>(instructions: Instructions, layer: &Dense, maps
                     let Window { kernel, dilation, .. } = layer.window;
                     let steps = [dilation[0] * maps.shape[2] * lanes, dilation[1] * lanes];
                     let (x, window, window_steps, block_step) = match way {
-                        Way::Flat => {
-                            (maps.x.as_ptr().add((x_first + pixel) * pixel_pieces), [1; 2], [0; 2], map_step)
-                        }
+                        Way::Flat => (maps.x.as_ptr().add((x_first + pixel) * pixel_pieces), [1; 2], [0; 2], map_step),
                         Way::Rows => {
                             let (row, column) = (pixel / maps.size[1], pixel % maps.size[1]);
                             let pixel = row * maps.shape[2] + column;
                             (maps.x.as_ptr().add(pixel * lanes), kernel, steps, map_step)
                         }
-                        Way::Gathered | Way::Winograd => {
-                            let place = (tile - first) * T::Lanes::PIXELS * gathered_of_pixel;
+                        Way::Gathered | Way::Winograd(_) => {
+                            let place = (tile - first) * most * gathered_of_pixel;
                             let pixels = size * lanes / piece_channels;
                             let window = [used[0].len(), used[1].len()];
                             let steps = [window[1] * blocks * pixels, blocks * pixels];

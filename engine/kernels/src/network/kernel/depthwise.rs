@@ -5,8 +5,8 @@
 
 use super::dense::Maps;
 use super::finish::{Bend, BendAt, blocked_weights, per_channel};
-use super::tile::{Tiles, with_tile};
 use super::lanes;
+use super::tile::{Tiles, with_tile};
 use crate::Instructions;
 use crate::network::Precision;
 use crate::network::bands::Band;
@@ -316,12 +316,7 @@ unsafe fn slide_some<T: Products, const P: usize, const B: usize>(
 /// # Safety
 /// As for [`pixels`], for as many columns of the map as of the output, and the rows of the window.
 #[inline(always)]
-unsafe fn slide<T: Products, const P: usize>(
-    job: &Row<'_, Register<T>>,
-    column: usize,
-    count: usize,
-    rows: usize,
-) {
+unsafe fn slide<T: Products, const P: usize>(job: &Row<'_, Register<T>>, column: usize, count: usize, rows: usize) {
     let lanes = const { T::Lanes::LANES };
     for column in (column..).step_by(P).take(count) {
         // SAFETY: the caller's word; before the first column and after the last nothing is read.

@@ -68,6 +68,15 @@ const fn fits<L: Lanes>(pixels: usize, blocks: usize) -> bool {
     pixels * blocks + blocks < L::REGISTERS
 }
 
+/// A map of 4×4, which is one tile for one block where there are registers: with two tiles its weights, which are many
+/// where maps are small, would be read twice.
+pub(super) const WIDE_PIXELS: usize = 16;
+
+/// Whether the sums of such a tile fit into the registers.
+pub(super) const fn has_wide_tile<L: Lanes>() -> bool {
+    fits::<L>(WIDE_PIXELS, 1)
+}
+
 /// Calls `$function` with the constants `P` and `B` for so many pixels and blocks.
 macro_rules! with_tile {
     ($products:ty, $pixels:expr, $blocks:expr, $function:ident $arguments:tt) => {
@@ -75,7 +84,7 @@ macro_rules! with_tile {
             8 => with_tile!(@ $products, $pixels, 8, $function $arguments, 1 2 3),
             4 => with_tile!(@ $products, $pixels, 4, $function $arguments, 1 2 3 4 5 6),
             2 => with_tile!(@ $products, $pixels, 2, $function $arguments, 1 2 3 4 5 6 7 8 9 10 11 12 13 14),
-            _ => with_tile!(@ $products, $pixels, 1, $function $arguments, 1 2 3 4 5 6 7 8 9 10 11 12 13 14),
+            _ => with_tile!(@ $products, $pixels, 1, $function $arguments, 1 2 3 4 5 6 7 8 9 10 11 12 13 14 16),
         }
     };
     (@ $products:ty, $pixels:expr, $blocks:literal, $function:ident $arguments:tt, $($count:literal)*) => {
@@ -93,7 +102,8 @@ pub(super) use with_tile;
 
 /// Whether [`blocks_at_once`] leads to such a tile. The others are not compiled.
 pub(super) const fn is_used<T: Products>(pixels: usize, blocks: usize) -> bool {
-    pixels <= T::Lanes::PIXELS && (blocks == 1 || fits::<T::Lanes>(pixels, blocks))
+    (pixels <= T::Lanes::PIXELS || blocks == 1 && pixels == WIDE_PIXELS && has_wide_tile::<T::Lanes>())
+        && (blocks == 1 || fits::<T::Lanes>(pixels, blocks))
 }
 
 /// # Safety

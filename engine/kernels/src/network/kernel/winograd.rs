@@ -1,9 +1,11 @@
 //! 3×3 convolutions in a quarter of the multiplications: Winograd's F(4×4, 3×3), after Lavin and Gray, "Fast Algorithms
-//! for Convolutional Neural Networks" (2015), with the points 0, ±1, ±2.
+//! for Convolutional Neural Networks" (2015), with the points 0, ±1, ±2. Where reading what the weights become takes
+//! longer than multiplying, as on small maps of many channels, F(2×2, 3×3): less than half as many multiplications, and
+//! less than half as many weights as F(4×4, 3×3).
 //!
 //! Squares of 6×6 inputs become 36 numbers that are each, with what the weights became, a 1×1 convolution over all
 //! squares; 36 sums become 4×4 outputs. The numbers of one square are up to 100 times as large as its inputs, which
-//! costs two digits of f32.
+//! costs two digits of f32; with squares of 4×4 inputs, 4 times.
 
 // Sums are counted by constants, so that each is in a register of its own.
 #![allow(clippy::needless_range_loop)]
@@ -16,22 +18,46 @@ use crate::network::graph::{Padding, Window};
 use crate::network::lanes::{Lanes, Single, with_lanes};
 use crate::network::memory::Memory;
 
-/// Side of a square of inputs.
-const SIDE: usize = 6;
-/// Side of a square of outputs.
-const OUTPUT: usize = 4;
-/// Numbers of a square.
-const POINTS: usize = SIDE * SIDE;
+/// Sides of a square of outputs: of 4×4 numbers, or of 2×2.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Square {
+    Four,
+    Two,
+}
+
+impl Square {
+    /// Side of the outputs.
+    fn output(self) -> usize {
+        match self {
+            Self::Four => 4,
+            Self::Two => 2,
+        }
+    }
+
+    /// Numbers of a square of inputs.
+    fn points(self) -> usize {
+        (self.output() + 2).pow(2)
+    }
+
+    /// Squares in a map.
+    fn count(self, [rows, columns]: [usize; 2]) -> usize {
+        rows.div_ceil(self.output()) * columns.div_ceil(self.output())
+    }
+}
+
+/// Additions of products in the time in which a register of weights is read from memory.
+const READ_TIME: usize = 12;
 /// Numbers that are to stay in the second level of the cache: what squares became, and their sums.
 const SQUARES_NUMBERS: usize = 128 << 10;
 
 /// What the weights became.
 #[derive(Debug, Clone)]
 pub(super) struct Winograd {
+    square: Square,
     inputs: usize,
     outputs: usize,
     padding: Padding,
-    /// `[36][outputs / lanes][inputs][lanes]`.
+    /// `[points][outputs / lanes][inputs][lanes]`.
     weights: Memory,
     /// The sums begin with nothing.
     zeros: Memory,
@@ -43,41 +69,50 @@ impl Winograd {
         window.kernel == [3; 2] && window.stride == [1; 2] && window.dilation == [1; 2]
     }
 
-    /// Whether it takes less time for so many outputs, where else that many products are taken at once.
+    /// The squares with which it takes least time for so many outputs, and less than without, where that many products
+    /// are taken at once.
     pub(super) fn pays(
         [inputs, outputs]: [usize; 2],
         lanes: usize,
         [rows, columns]: [usize; 2],
         at_once: usize,
-    ) -> bool {
-        let squares = rows.div_ceil(OUTPUT) * columns.div_ceil(OUTPUT);
+    ) -> Option<Square> {
         let (input_blocks, output_blocks) = (inputs.div_ceil(lanes), outputs.div_ceil(lanes));
-        // In additions of products: with few squares, reading the weights, four times as many, takes the time of 8; and
-        // what squares are made of and made into was measured to take that of so many.
-        let sums = POINTS * squares.max(8) * inputs * output_blocks;
-        let around = squares * (110 * input_blocks + 130 * output_blocks);
-        (sums + around) * 5 / 4 < 9 * rows * columns * inputs * output_blocks / at_once
+        // In additions of products. What squares are made of and made into was measured to take that of so many.
+        let time = |square: Square| {
+            let squares = square.count([rows, columns]);
+            let sums = square.points() * squares.max(READ_TIME) * inputs * output_blocks;
+            let around = match square {
+                Square::Four => 110 * input_blocks + 130 * output_blocks,
+                Square::Two => 45 * input_blocks + 45 * output_blocks,
+            };
+            (sums + squares * around) * 5 / 4
+        };
+        let direct = 9 * rows * columns * inputs * output_blocks / at_once;
+        let square = if time(Square::Four) <= time(Square::Two) { Square::Four } else { Square::Two };
+        (time(square) < direct).then_some(square)
     }
 
     /// From the weight of an output, an input and a tap.
     pub(super) fn new(
+        square: Square,
         [inputs, outputs]: [usize; 2],
         lanes: usize,
         padding: Padding,
         weight: impl Fn(usize, usize, usize) -> f32,
     ) -> Self {
         let padded = outputs.next_multiple_of(lanes);
-        let mut weights = Memory::zeros(POINTS * padded * inputs);
+        let mut weights = Memory::zeros(square.points() * padded * inputs);
         for output in 0..outputs {
             for input in 0..inputs {
-                let points = weight_points(|tap| f64::from(weight(output, input, tap)));
-                for (point, number) in points.into_iter().enumerate() {
+                let points = weight_points(square, |tap| f64::from(weight(output, input, tap)));
+                for (point, number) in points.enumerate() {
                     let block = point * (padded / lanes) + output / lanes;
                     weights.numbers_mut()[(block * inputs + input) * lanes + output % lanes] = number as f32;
                 }
             }
         }
-        Self { inputs, outputs, padding, weights, zeros: Memory::zeros(padded) }
+        Self { square, inputs, outputs, padding, weights, zeros: Memory::zeros(padded) }
     }
 
     pub(super) fn weight_bytes(&self) -> usize {
@@ -85,8 +120,8 @@ impl Winograd {
     }
 
     /// Numbers of scratch for a run.
-    pub(super) fn scratch_numbers([inputs, outputs]: [usize; 2], lanes: usize, size: [usize; 2]) -> usize {
-        squares_at_once([inputs, outputs], lanes, size).largest() * of_square([inputs, outputs], lanes)
+    pub(super) fn scratch_numbers(square: Square, channels: [usize; 2], lanes: usize, size: [usize; 2]) -> usize {
+        squares_at_once(square, channels, lanes, size).largest() * of_square(square, channels, lanes)
     }
 
     /// # Safety
@@ -94,24 +129,28 @@ impl Winograd {
     /// outputs.
     pub(super) unsafe fn run(&self, instructions: Instructions, bias: &[f32], bend: &Bend, maps: &mut Maps<'_>) {
         // SAFETY: the caller's word.
-        unsafe { winograd(instructions, self, bias, bend.at(), maps) };
+        unsafe {
+            match self.square {
+                Square::Four => winograd_four(instructions, self, bias, bend.at(), maps),
+                Square::Two => winograd_two(instructions, self, bias, bend.at(), maps),
+            }
+        };
     }
 }
 
 /// Numbers that a square becomes, with its sums.
-fn of_square([inputs, outputs]: [usize; 2], lanes: usize) -> usize {
-    POINTS * (inputs.next_multiple_of(lanes) + outputs.next_multiple_of(lanes))
+fn of_square(square: Square, [inputs, outputs]: [usize; 2], lanes: usize) -> usize {
+    square.points() * (inputs.next_multiple_of(lanes) + outputs.next_multiple_of(lanes))
 }
 
 /// Parts of all squares that are worked on together.
-fn squares_at_once(channels: [usize; 2], lanes: usize, [rows, columns]: [usize; 2]) -> Tiles {
-    let squares = rows.div_ceil(OUTPUT) * columns.div_ceil(OUTPUT);
-    Tiles::new(1, squares, (SQUARES_NUMBERS / of_square(channels, lanes)).max(14))
+fn squares_at_once(square: Square, channels: [usize; 2], lanes: usize, size: [usize; 2]) -> Tiles {
+    Tiles::new(1, square.count(size), (SQUARES_NUMBERS / of_square(square, channels, lanes)).max(14))
 }
 
-/// `G g Gᵀ` for the nine weights of `tap`.
-fn weight_points(tap: impl Fn(usize) -> f64) -> [f64; POINTS] {
-    const G: [[f64; 3]; SIDE] = [
+/// `G g Gᵀ` for the nine weights of `tap`, in rows.
+fn weight_points(square: Square, tap: impl Fn(usize) -> f64) -> impl Iterator<Item = f64> {
+    const FOUR: [[f64; 3]; 6] = [
         [1.0 / 4.0, 0.0, 0.0],
         [-1.0 / 6.0, -1.0 / 6.0, -1.0 / 6.0],
         [-1.0 / 6.0, 1.0 / 6.0, -1.0 / 6.0],
@@ -119,24 +158,52 @@ fn weight_points(tap: impl Fn(usize) -> f64) -> [f64; POINTS] {
         [1.0 / 24.0, -1.0 / 12.0, 1.0 / 6.0],
         [0.0, 0.0, 1.0],
     ];
-    std::array::from_fn(|point| {
-        let (row, column) = (G[point / SIDE], G[point % SIDE]);
-        (0..9).map(|place| row[place / 3] * tap(place) * column[place % 3]).sum()
-    })
+    const TWO: [[f64; 3]; 4] = [[1.0, 0.0, 0.0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0.0, 0.0, 1.0]];
+    let g: &[[f64; 3]] = match square {
+        Square::Four => &FOUR,
+        Square::Two => &TWO,
+    };
+    let pairs = g.iter().flat_map(move |row| g.iter().map(move |column| (row, column)));
+    pairs.map(move |(row, column)| (0..9).map(|place| row[place / 3] * tap(place) * column[place % 3]).sum())
 }
 
 with_lanes! {
     /// # Safety
     /// As [`Winograd::run`].
-    winograd = run_winograd(layer: &Winograd, bias: &[f32], bend: BendAt<'_>, maps: &mut Maps<'_>)
+    winograd_four = run_four(layer: &Winograd, bias: &[f32], bend: BendAt<'_>, maps: &mut Maps<'_>)
+}
+
+with_lanes! {
+    /// # Safety
+    /// As [`Winograd::run`].
+    winograd_two = run_two(layer: &Winograd, bias: &[f32], bend: BendAt<'_>, maps: &mut Maps<'_>)
 }
 
 #[inline(always)]
-unsafe fn run_winograd<L: Lanes>(layer: &Winograd, bias: &[f32], bend: BendAt<'_>, maps: &mut Maps<'_>) {
+unsafe fn run_four<L: Lanes>(layer: &Winograd, bias: &[f32], bend: BendAt<'_>, maps: &mut Maps<'_>) {
+    // SAFETY: the caller's word.
+    unsafe { run_winograd::<L, 6, 4>(layer, bias, bend, maps) }
+}
+
+#[inline(always)]
+unsafe fn run_two<L: Lanes>(layer: &Winograd, bias: &[f32], bend: BendAt<'_>, maps: &mut Maps<'_>) {
+    // SAFETY: the caller's word.
+    unsafe { run_winograd::<L, 4, 2>(layer, bias, bend, maps) }
+}
+
+/// `SIDE` is that of the squares of inputs, `OUTPUT` of those of outputs.
+#[inline(always)]
+unsafe fn run_winograd<L: Lanes, const SIDE: usize, const OUTPUT: usize>(
+    layer: &Winograd,
+    bias: &[f32],
+    bend: BendAt<'_>,
+    maps: &mut Maps<'_>,
+) {
+    let square_points = const { SIDE * SIDE };
     let [rows, columns] = maps.size;
     let across = columns.div_ceil(OUTPUT);
     let (input_blocks, output_blocks) = (layer.inputs.div_ceil(L::LANES), layer.outputs.div_ceil(L::LANES));
-    let parts = squares_at_once([layer.inputs, layer.outputs], L::LANES, maps.size);
+    let parts = squares_at_once(layer.square, [layer.inputs, layer.outputs], L::LANES, maps.size);
     let block_weights = layer.inputs * L::LANES;
     for part in 0..parts.count {
         let (first, count) = parts.get(part);
@@ -145,7 +212,7 @@ unsafe fn run_winograd<L: Lanes>(layer: &Winograd, bias: &[f32], bend: BendAt<'_
         // and what of it is outside is neither read nor written; the tiles are of the `count` squares.
         unsafe {
             let points = maps.scratch.as_mut_ptr();
-            let sums = points.add(POINTS * input_blocks * block_step);
+            let sums = points.add(square_points * input_blocks * block_step);
             let map = Inputs {
                 map: maps.x.as_ptr(),
                 height: maps.shape[1],
@@ -159,11 +226,11 @@ unsafe fn run_winograd<L: Lanes>(layer: &Winograd, bias: &[f32], bend: BendAt<'_
                         (row * OUTPUT) as isize - layer.padding.top as isize,
                         (column * OUTPUT) as isize - layer.padding.left as isize,
                     ];
-                    input_points::<L>(&map, block, corner, points.add((block * count + square) * L::LANES));
+                    input_points::<L, SIDE>(&map, block, corner, points.add((block * count + square) * L::LANES));
                 }
             }
             let tiles = Tiles::new(1, count, L::PIXELS);
-            for point in 0..POINTS {
+            for point in 0..square_points {
                 let mut block = 0;
                 while block < output_blocks {
                     let at_once = blocks_at_once::<L>(tiles.largest(), output_blocks - block);
@@ -218,7 +285,7 @@ unsafe fn run_winograd<L: Lanes>(layer: &Winograd, bias: &[f32], bend: BendAt<'_
                 for square in 0..count {
                     let (row, column) = ((first + square) / across, (first + square) % across);
                     outputs.sums = sums.add((block * count + square) * L::LANES);
-                    output_square::<L>(&outputs, [row * OUTPUT, column * OUTPUT]);
+                    output_square::<L, SIDE, OUTPUT>(&outputs, [row * OUTPUT, column * OUTPUT]);
                 }
             }
         }
@@ -239,7 +306,12 @@ struct Inputs {
 /// # Safety
 /// The CPU has the instructions; the map has the block, and there is room for the points.
 #[inline(always)]
-unsafe fn input_points<L: Lanes>(inputs: &Inputs, block: usize, [top, left]: [isize; 2], points: *mut f32) {
+unsafe fn input_points<L: Lanes, const SIDE: usize>(
+    inputs: &Inputs,
+    block: usize,
+    [top, left]: [isize; 2],
+    points: *mut f32,
+) {
     let Inputs { map, height, width, points_step } = *inputs;
     // SAFETY: the caller's word; the map is read where row and column are within it.
     unsafe {
@@ -253,7 +325,7 @@ unsafe fn input_points<L: Lanes>(inputs: &Inputs, block: usize, [top, left]: [is
                 for row in 0..SIDE {
                     numbers[row] = L::load(corner.add((row * width + column) * L::LANES));
                 }
-                half[column] = input_line::<L>(numbers);
+                half[column] = input_line::<L, SIDE>(numbers);
             }
         } else {
             for column in 0..SIDE {
@@ -268,7 +340,7 @@ unsafe fn input_points<L: Lanes>(inputs: &Inputs, block: usize, [top, left]: [is
                         }
                     }
                 }
-                half[column] = input_line::<L>(numbers);
+                half[column] = input_line::<L, SIDE>(numbers);
             }
         }
         for row in 0..SIDE {
@@ -276,7 +348,7 @@ unsafe fn input_points<L: Lanes>(inputs: &Inputs, block: usize, [top, left]: [is
             for column in 0..SIDE {
                 numbers[column] = half[column][row];
             }
-            let line = input_line::<L>(numbers);
+            let line = input_line::<L, SIDE>(numbers);
             for column in 0..SIDE {
                 L::store(points.add((row * SIDE + column) * points_step), line[column]);
             }
@@ -286,24 +358,31 @@ unsafe fn input_points<L: Lanes>(inputs: &Inputs, block: usize, [top, left]: [is
 
 /// `Bᵀ d`.
 #[inline(always)]
-unsafe fn input_line<L: Lanes>(d: [L::Register; SIDE]) -> [L::Register; SIDE] {
+unsafe fn input_line<L: Lanes, const SIDE: usize>(d: [L::Register; SIDE]) -> [L::Register; SIDE] {
+    let mut line = d;
     // SAFETY: the caller has the instructions.
     unsafe {
-        let (four, minus_four, minus_five) = (L::splat(4.0), L::splat(-4.0), L::splat(-5.0));
-        let even = L::multiply_add(d[2], minus_four, d[4]);
-        let odd = L::multiply_add(d[1], minus_four, d[3]);
-        let outer = L::subtract(d[4], d[2]);
-        let inner = L::subtract(d[3], d[1]);
-        let inner = L::add(inner, inner);
-        [
-            L::multiply_add(d[0], four, L::multiply_add(d[2], minus_five, d[4])),
-            L::add(even, odd),
-            L::subtract(even, odd),
-            L::add(outer, inner),
-            L::subtract(outer, inner),
-            L::multiply_add(d[1], four, L::multiply_add(d[3], minus_five, d[5])),
-        ]
+        if SIDE == 4 {
+            line[0] = L::subtract(d[0], d[2]);
+            line[1] = L::add(d[1], d[2]);
+            line[2] = L::subtract(d[2], d[1]);
+            line[3] = L::subtract(d[3], d[1]);
+        } else {
+            let (four, minus_four, minus_five) = (L::splat(4.0), L::splat(-4.0), L::splat(-5.0));
+            let even = L::multiply_add(d[2], minus_four, d[4]);
+            let odd = L::multiply_add(d[1], minus_four, d[3]);
+            let outer = L::subtract(d[4], d[2]);
+            let inner = L::subtract(d[3], d[1]);
+            let inner = L::add(inner, inner);
+            line[0] = L::multiply_add(d[0], four, L::multiply_add(d[2], minus_five, d[4]));
+            line[1] = L::add(even, odd);
+            line[2] = L::subtract(even, odd);
+            line[3] = L::add(outer, inner);
+            line[4] = L::subtract(outer, inner);
+            line[5] = L::multiply_add(d[1], four, L::multiply_add(d[3], minus_five, d[5]));
+        }
     }
+    line
 }
 
 /// Sums of squares, and where they end up.
@@ -325,7 +404,10 @@ struct Outputs<'a, R> {
 /// # Safety
 /// The CPU has the instructions; all points of the square can be read, and the maps have the size.
 #[inline(always)]
-unsafe fn output_square<L: Lanes>(outputs: &Outputs<'_, L::Register>, [top, left]: [usize; 2]) {
+unsafe fn output_square<L: Lanes, const SIDE: usize, const OUTPUT: usize>(
+    outputs: &Outputs<'_, L::Register>,
+    [top, left]: [usize; 2],
+) {
     let [rows, columns] = outputs.size;
     // SAFETY: the caller's word; rows and columns beyond the map are left out.
     unsafe {
@@ -336,14 +418,14 @@ unsafe fn output_square<L: Lanes>(outputs: &Outputs<'_, L::Register>, [top, left
             for row in 0..SIDE {
                 numbers[row] = L::load(outputs.sums.add((row * SIDE + column) * outputs.points_step));
             }
-            half[column] = output_line::<L>(numbers);
+            half[column] = output_line::<L, SIDE, OUTPUT>(numbers);
         }
         for row in 0..OUTPUT.min(rows - top) {
             let mut numbers = [zero; SIDE];
             for column in 0..SIDE {
                 numbers[column] = half[column][row];
             }
-            let line = output_line::<L>(numbers);
+            let line = output_line::<L, SIDE, OUTPUT>(numbers);
             for column in 0..OUTPUT {
                 if left + column < columns {
                     let place = ((top + row) * columns + left + column) * L::LANES;
@@ -360,16 +442,23 @@ unsafe fn output_square<L: Lanes>(outputs: &Outputs<'_, L::Register>, [top, left
 
 /// `Aᵀ m`.
 #[inline(always)]
-unsafe fn output_line<L: Lanes>(m: [L::Register; SIDE]) -> [L::Register; OUTPUT] {
+unsafe fn output_line<L: Lanes, const SIDE: usize, const OUTPUT: usize>(
+    m: [L::Register; SIDE],
+) -> [L::Register; OUTPUT] {
     // SAFETY: the caller has the instructions.
     unsafe {
         let (sum_1, difference_1) = (L::add(m[1], m[2]), L::subtract(m[1], m[2]));
-        let (sum_2, difference_2) = (L::add(m[3], m[4]), L::subtract(m[3], m[4]));
-        [
-            L::add(m[0], L::add(sum_1, sum_2)),
-            L::multiply_add(difference_2, L::splat(2.0), difference_1),
-            L::multiply_add(sum_2, L::splat(4.0), sum_1),
-            L::add(L::multiply_add(difference_2, L::splat(8.0), difference_1), m[5]),
-        ]
+        let mut line = [sum_1; OUTPUT];
+        line[0] = L::add(m[0], sum_1);
+        if OUTPUT == 2 {
+            line[1] = L::add(difference_1, m[3]);
+        } else {
+            let (sum_2, difference_2) = (L::add(m[3], m[4]), L::subtract(m[3], m[4]));
+            line[0] = L::add(line[0], sum_2);
+            line[1] = L::multiply_add(difference_2, L::splat(2.0), difference_1);
+            line[2] = L::multiply_add(sum_2, L::splat(4.0), sum_1);
+            line[3] = L::add(L::multiply_add(difference_2, L::splat(8.0), difference_1), m[5]);
+        }
+        line
     }
 }
