@@ -4,6 +4,8 @@ use std::sync::OnceLock;
 
 use crate::codes::{BLOCK_ROWS, Batch, Found, Line, Probe, TILE_PROBES, Tile};
 use crate::instructions::{CPU_VARIABLE, Instructions};
+#[cfg(target_arch = "aarch64")]
+use crate::neon;
 use crate::portable;
 #[cfg(target_arch = "x86_64")]
 use crate::{avx2, avx512};
@@ -14,9 +16,12 @@ use crate::{avx2, avx512};
 pub struct Kernels {
     instructions: Instructions,
     squared_distance: unsafe fn(&[f32], &[f32]) -> f32,
-    first_within: unsafe fn(&[Line], &Probe) -> Option<Found>,
-    within: unsafe fn([&[Line]; 2], &Tile) -> [u32; TILE_PROBES],
+    first_within: FirstWithin,
+    within: Within,
 }
+
+type FirstWithin = unsafe fn(&[Line], &Probe) -> Option<Found>;
+type Within = unsafe fn([&[Line]; 2], &Tile) -> [u32; TILE_PROBES];
 
 impl Kernels {
     /// Those of the fastest instructions that this CPU has, or of those that [`CPU_VARIABLE`] names. Chosen at the
@@ -52,6 +57,17 @@ impl Kernels {
             }),
             #[cfg(not(target_arch = "x86_64"))]
             Instructions::Avx2 | Instructions::Avx512 => None,
+            #[cfg(target_arch = "aarch64")]
+            Instructions::Neon => {
+                let (first_within, within): (FirstWithin, Within) =
+                    match std::arch::is_aarch64_feature_detected!("dotprod") {
+                        true => (neon::first_within_by_sdot, neon::within_by_sdot),
+                        false => (neon::first_within, neon::within),
+                    };
+                Some(Self { instructions, squared_distance: neon::squared_distance, first_within, within })
+            }
+            #[cfg(not(target_arch = "aarch64"))]
+            Instructions::Neon => None,
         }
     }
 

@@ -291,6 +291,8 @@ impl Dense {
 
 /// Pixels of the largest tile.
 pub(super) fn most_pixels(instructions: Instructions) -> usize {
+    #[cfg(target_arch = "aarch64")]
+    use crate::network::lanes::Neon;
     use crate::network::lanes::Portable;
     #[cfg(target_arch = "x86_64")]
     use crate::network::lanes::{Avx2, Avx512};
@@ -299,6 +301,8 @@ pub(super) fn most_pixels(instructions: Instructions) -> usize {
         Instructions::Avx512 => Avx512::PIXELS,
         #[cfg(target_arch = "x86_64")]
         Instructions::Avx2 => Avx2::PIXELS,
+        #[cfg(target_arch = "aarch64")]
+        Instructions::Neon => Neon::PIXELS,
         _ => Portable::PIXELS,
     }
 }
