@@ -188,3 +188,39 @@ unsafe fn load(line: &Line) -> [uint8x16_t; REGISTERS] {
     // SAFETY: a quarter of a line is as long as a register, and the instruction takes it at any address.
     unsafe { std::array::from_fn(|register| vld1q_u8(line.as_ptr().add(16 * register))) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// At the ends of what bytes are, where sums of 16 bits would be too small first.
+    #[test]
+    fn products_of_bytes_are_exact() {
+        let rows: [i8; 16] = [-128, -128, -128, -128, 127, 127, 127, 127, -128, 127, -128, 127, 0, 1, -1, 100];
+        for probe in [[127; 4], [-127; 4], [127, -127, 127, -127], [-127, -127, 127, 127], [0, 1, -2, 3]] {
+            let probes: [i8; 16] = std::array::from_fn(|place| probe[place % 4]);
+            let expected: [i32; 4] = std::array::from_fn(|row| {
+                let products = (0..4).map(|place| i32::from(rows[4 * row + place]) * i32::from(probe[place]));
+                1_000_000 + products.sum::<i32>()
+            });
+            let sums_by = |dot: unsafe fn(int32x4_t, int8x16_t, int8x16_t) -> int32x4_t| {
+                let mut sums = [1_000_000; 4];
+                // SAFETY: the arrays are as long as the registers, and the CPU has what `dot` needs.
+                unsafe {
+                    let dots = dot(vld1q_s32(sums.as_ptr()), vld1q_s8(rows.as_ptr()), vld1q_s8(probes.as_ptr()));
+                    vst1q_s32(sums.as_mut_ptr(), dots);
+                }
+                sums
+            };
+            assert_eq!(sums_by(Widened::dot), expected);
+            if std::arch::is_aarch64_feature_detected!("dotprod") {
+                #[target_feature(enable = "neon,dotprod")]
+                fn sdot(sums: int32x4_t, rows: int8x16_t, probe: int8x16_t) -> int32x4_t {
+                    // SAFETY: the instructions are enabled.
+                    unsafe { Sdot::dot(sums, rows, probe) }
+                }
+                assert_eq!(sums_by(sdot), expected);
+            }
+        }
+    }
+}

@@ -26,7 +26,7 @@ pub(super) use neon::Neon;
 pub(super) use portable::Portable;
 pub(super) use products::{Pieces, Products, Register, Single, Steps};
 
-/// A register of f32, and what is done with it.
+/// A register of f32, which may be several of the CPU's, and what is done with it.
 ///
 /// Everything here is inlined into the functions that [`with_lanes`] makes, which have the instructions enabled; there
 /// alone it compiles to them.

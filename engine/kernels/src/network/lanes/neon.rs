@@ -1,8 +1,9 @@
 //! Pairs of registers of 16 bytes, with fused multiplication and addition.
 //!
 //! There are 32 registers. A tile of 6 pixels and 2 blocks of pairs has 24 in sums, 4 in weights and one in an input: 24
-//! multiplications for 10 that are read. Blocks of 4 channels, a register each, would have tiles of 14 pixels, and read 16
-//! for 28; and 8 of a depthwise convolution's sums at a time, which would wait for each other.
+//! multiplications for 8 loads, as the registers of a pair are loaded at once. Blocks of 4 channels, a register each,
+//! would have tiles of 14 pixels and 16 loads for 28; and 8 sums at a time of a depthwise convolution, too few where
+//! there are four units that multiply and each takes four cycles.
 
 use std::arch::aarch64::*;
 
