@@ -1,6 +1,6 @@
 //! NEON. A line is four registers, each with four rows, and with them go the codes of four probes.
 //!
-//! ARMv8.2 has an instruction that adds the products of 16 bytes, [`sdot`], which most CPUs of today have; for the others
+//! ARMv8.2 has an instruction that adds the products of 16 bytes, `sdot`, which most CPUs of today have; for the others
 //! four do the same.
 
 use std::arch::aarch64::*;
