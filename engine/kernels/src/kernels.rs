@@ -16,12 +16,9 @@ use crate::{avx2, avx512};
 pub struct Kernels {
     instructions: Instructions,
     squared_distance: unsafe fn(&[f32], &[f32]) -> f32,
-    first_within: FirstWithin,
-    within: Within,
+    first_within: unsafe fn(&[Line], &Probe) -> Option<Found>,
+    within: unsafe fn([&[Line]; 2], &Tile) -> [u32; TILE_PROBES],
 }
-
-type FirstWithin = unsafe fn(&[Line], &Probe) -> Option<Found>;
-type Within = unsafe fn([&[Line]; 2], &Tile) -> [u32; TILE_PROBES];
 
 impl Kernels {
     /// Those of the fastest instructions that this CPU has, or of those that [`CPU_VARIABLE`] names. Chosen at the
@@ -57,14 +54,17 @@ impl Kernels {
             }),
             #[cfg(not(target_arch = "x86_64"))]
             Instructions::Avx2 | Instructions::Avx512 => None,
+            // What is compiled for such a CPU uses NEON by itself.
+            #[cfg(target_arch = "aarch64")]
+            Instructions::Neon if std::arch::is_aarch64_feature_detected!("dotprod") => Some(Self {
+                instructions,
+                first_within: neon::first_within_by_sdot,
+                within: neon::within_by_sdot,
+                ..Self::PORTABLE
+            }),
             #[cfg(target_arch = "aarch64")]
             Instructions::Neon => {
-                let (first_within, within): (FirstWithin, Within) =
-                    match std::arch::is_aarch64_feature_detected!("dotprod") {
-                        true => (neon::first_within_by_sdot, neon::within_by_sdot),
-                        false => (neon::first_within, neon::within),
-                    };
-                Some(Self { instructions, squared_distance: neon::squared_distance, first_within, within })
+                Some(Self { instructions, first_within: neon::first_within, within: neon::within, ..Self::PORTABLE })
             }
             #[cfg(not(target_arch = "aarch64"))]
             Instructions::Neon => None,

@@ -7,7 +7,6 @@ use std::arch::aarch64::*;
 use std::arch::asm;
 
 use crate::codes::{BLOCK_ROWS, Found, Line, Probe, Reach, TILE_PROBES, Tile};
-use crate::portable;
 
 /// Of the rows of a line.
 const REGISTERS: usize = 4;
@@ -57,11 +56,6 @@ impl Dot for Sdot {
         }
         sums
     }
-}
-
-#[target_feature(enable = "neon")]
-pub(crate) fn squared_distance(a: &[f32], b: &[f32]) -> f32 {
-    portable::squared_distance(a, b)
 }
 
 #[target_feature(enable = "neon")]
