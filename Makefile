@@ -6,11 +6,12 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 RECOGNIZER := $(TARGET)/release/recognizer
 RUN := $(TARGET)/run
 
-.PHONY: help build run test bench compare fuzz load e2e chaos manifests image
+.PHONY: help build run test test-neon bench compare fuzz load e2e chaos manifests image
 
 help:
 	@echo "make run        build, learn known_people/, name the people on examples/"
 	@echo "make test       format, lints, tests, documentation: what CI runs"
+	@echo "make test-neon  the kernels' tests on 64-bit ARM, emulated on any other CPU; root installs QEMU and a compiler"
 	@echo "make bench      time decode, detect, align, embed, search and the whole"
 	@echo "make load       64 clients for SECONDS=120 while the gallery is published anew, then SIGTERM"
 	@echo "make e2e        500 photos through the whole system, on MariaDB and NSQ"
@@ -41,6 +42,10 @@ test:
 	$(CARGO) test $(BUILD) -- --show-output
 	$(CARGO) test $(BUILD) --features recognizer-server/otel --test traces -- --show-output
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(BUILD) --no-deps
+
+# Ten minutes, most of them the emulator's.
+test-neon:
+	@CARGO=$(CARGO) sh engine/kernels/tests/neon.sh
 
 bench:
 	$(CARGO) bench --workspace --bench '*'

@@ -4,11 +4,13 @@
 /// or a time comes from one of them.
 pub const CPU_VARIABLE: &str = "FACERECOG_CPU";
 
-/// Instructions that kernels are written for, each set faster than the one before.
+/// Instructions that kernels are written for, each set faster than those before it that the same CPU has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Instructions {
     /// What every CPU has.
     Portable,
+    /// NEON of 64-bit ARM: 32 registers of 16 bytes. Every such CPU has it.
+    Neon,
     /// AVX2 and FMA: registers of 32 bytes.
     Avx2,
     /// AVX-512 F, BW, DQ, VL and VNNI: registers of 64 bytes, and products of bytes summed by fours.
@@ -17,12 +19,13 @@ pub enum Instructions {
 
 impl Instructions {
     /// All of them, the slowest first.
-    pub const ALL: [Self; 3] = [Self::Portable, Self::Avx2, Self::Avx512];
+    pub const ALL: [Self; 4] = [Self::Portable, Self::Neon, Self::Avx2, Self::Avx512];
 
-    /// `portable`, `avx2` or `avx512`.
+    /// `portable`, `neon`, `avx2` or `avx512`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Portable => "portable",
+            Self::Neon => "neon",
             Self::Avx2 => "avx2",
             Self::Avx512 => "avx512",
         }
@@ -32,6 +35,11 @@ impl Instructions {
     pub fn are_available(self) -> bool {
         match self {
             Self::Portable => true,
+            // What is read as bytes here and as words there is in the order of the little end.
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => cfg!(target_endian = "little") && std::arch::is_aarch64_feature_detected!("neon"),
+            #[cfg(not(target_arch = "aarch64"))]
+            Self::Neon => false,
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
             #[cfg(target_arch = "x86_64")]
@@ -56,7 +64,7 @@ impl Instructions {
         if let (Some(name), None) = (forced, named) {
             tracing::warn!(
                 "{CPU_VARIABLE}={name}: this CPU offers no instructions of that name; \
-                 portable, avx2 and avx512 are known"
+                 portable, neon, avx2 and avx512 are known"
             );
         }
         named.or_else(|| available.next()).unwrap_or(Self::Portable)
@@ -78,7 +86,8 @@ mod tests {
     fn a_variable_that_cannot_be_heeded_leaves_the_best() {
         let best = Instructions::choose(None);
         assert!(best.are_available());
-        for name in ["", "AVX2", "neon", "portable "] {
+        let missing = Instructions::ALL.into_iter().filter(|instructions| !instructions.are_available());
+        for name in missing.map(Instructions::name).chain(["", "AVX2", "sse2", "portable "]) {
             assert_eq!(Instructions::choose(Some(name)), best);
         }
     }

@@ -4,6 +4,8 @@ use std::sync::OnceLock;
 
 use crate::codes::{BLOCK_ROWS, Batch, Found, Line, Probe, TILE_PROBES, Tile};
 use crate::instructions::{CPU_VARIABLE, Instructions};
+#[cfg(target_arch = "aarch64")]
+use crate::neon;
 use crate::portable;
 #[cfg(target_arch = "x86_64")]
 use crate::{avx2, avx512};
@@ -52,6 +54,20 @@ impl Kernels {
             }),
             #[cfg(not(target_arch = "x86_64"))]
             Instructions::Avx2 | Instructions::Avx512 => None,
+            // What is compiled for such a CPU uses NEON by itself.
+            #[cfg(target_arch = "aarch64")]
+            Instructions::Neon if std::arch::is_aarch64_feature_detected!("dotprod") => Some(Self {
+                instructions,
+                first_within: neon::first_within_by_sdot,
+                within: neon::within_by_sdot,
+                ..Self::PORTABLE
+            }),
+            #[cfg(target_arch = "aarch64")]
+            Instructions::Neon => {
+                Some(Self { instructions, first_within: neon::first_within, within: neon::within, ..Self::PORTABLE })
+            }
+            #[cfg(not(target_arch = "aarch64"))]
+            Instructions::Neon => None,
         }
     }
 

@@ -14,6 +14,8 @@ pub mod network;
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod portable;
 
 pub use instructions::{CPU_VARIABLE, Instructions};

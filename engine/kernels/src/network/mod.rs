@@ -74,7 +74,8 @@ impl Precision {
         }
     }
 
-    /// Whether this CPU has products of this precision in these instructions.
+    /// Whether this CPU has products of this precision in these instructions: all but f32 with AVX-512 alone. NEON has
+    /// such products on many CPUs, but not yet in stable Rust (`vbfdotq_f32`, `vusdotq_s32`).
     pub fn is_available(self, instructions: Instructions) -> bool {
         instructions.are_available()
             && match self {

@@ -342,6 +342,8 @@ pub(super) fn most_pixels(instructions: Instructions) -> usize {
 
 /// Pixels of the largest tile for a map of so many.
 fn most_together(instructions: Instructions, pixels: usize) -> usize {
+    #[cfg(target_arch = "aarch64")]
+    use crate::network::lanes::Neon;
     use crate::network::lanes::Portable;
     #[cfg(target_arch = "x86_64")]
     use crate::network::lanes::{Avx2, Avx512};
@@ -350,6 +352,8 @@ fn most_together(instructions: Instructions, pixels: usize) -> usize {
         Instructions::Avx512 => most_of_lanes::<Avx512>(pixels),
         #[cfg(target_arch = "x86_64")]
         Instructions::Avx2 => most_of_lanes::<Avx2>(pixels),
+        #[cfg(target_arch = "aarch64")]
+        Instructions::Neon => most_of_lanes::<Neon>(pixels),
         _ => most_of_lanes::<Portable>(pixels),
     }
 }

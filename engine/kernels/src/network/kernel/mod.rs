@@ -22,7 +22,7 @@ use crate::Instructions;
 pub(super) fn lanes(instructions: Instructions) -> usize {
     match instructions {
         Instructions::Avx512 => 16,
-        Instructions::Avx2 | Instructions::Portable => 8,
+        Instructions::Avx2 | Instructions::Neon | Instructions::Portable => 8,
     }
 }
 

@@ -8,6 +8,8 @@ mod avx512;
 mod bf16;
 #[cfg(target_arch = "x86_64")]
 mod int8;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod portable;
 mod products;
 
@@ -19,13 +21,15 @@ pub(super) use avx512::Avx512;
 pub(super) use bf16::{Bf16, nearest};
 #[cfg(target_arch = "x86_64")]
 pub(super) use int8::Int8;
+#[cfg(target_arch = "aarch64")]
+pub(super) use neon::Neon;
 pub(super) use portable::Portable;
 pub(super) use products::{Pieces, Products, Register, Single, Steps};
 
 /// No register has more numbers.
 pub(super) const MOST_LANES: usize = 16;
 
-/// A register of f32, and what is done with it.
+/// A register of f32, which may be several of the CPU's, and what is done with it.
 ///
 /// Everything here is inlined into the functions that [`with_lanes`] makes, which have the instructions enabled; there
 /// alone it compiles to them.
@@ -102,6 +106,12 @@ macro_rules! with_lanes {
                 // SAFETY: the caller's word on the arguments; the instructions are enabled.
                 unsafe { $kernel::<$crate::network::lanes::Avx2>($($argument),*) }
             }
+            #[cfg(target_arch = "aarch64")]
+            #[target_feature(enable = "neon")]
+            unsafe fn neon($($argument: $type),*) {
+                // SAFETY: the caller's word on the arguments; the instructions are enabled.
+                unsafe { $kernel::<$crate::network::lanes::Neon>($($argument),*) }
+            }
             // SAFETY: the caller's word on the arguments, and that the CPU has the instructions.
             unsafe {
                 match instructions {
@@ -109,6 +119,8 @@ macro_rules! with_lanes {
                     $crate::Instructions::Avx512 => avx512($($argument),*),
                     #[cfg(target_arch = "x86_64")]
                     $crate::Instructions::Avx2 => avx2($($argument),*),
+                    #[cfg(target_arch = "aarch64")]
+                    $crate::Instructions::Neon => neon($($argument),*),
                     _ => $kernel::<$crate::network::lanes::Portable>($($argument),*),
                 }
             }
