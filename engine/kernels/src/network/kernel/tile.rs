@@ -52,6 +52,9 @@ pub(super) struct Finish<'a> {
     pub(super) y_step: usize,
 }
 
+/// Registers of weights that are asked for ahead. Where maps are small, most of the time goes into reading weights.
+const AHEAD: usize = 32;
+
 /// Blocks of outputs for a tile of so many pixels, when there are so many left.
 #[inline(always)]
 pub(super) fn blocks_at_once<L: Lanes>(pixels: usize, left: usize) -> usize {
@@ -169,6 +172,7 @@ pub(super) unsafe fn step<T: Products, const P: usize, const B: usize>(
         let mut block_weights = [T::Lanes::splat(0.0); B];
         for block in 0..B {
             block_weights[block] = T::Lanes::load(weights.add(block * weights_step));
+            T::Lanes::prefetch(weights.wrapping_add(block * weights_step + AHEAD * T::Lanes::LANES));
         }
         for pixel in 0..P {
             let x = T::Lanes::splat(*x.add(pixel * pixel_step));

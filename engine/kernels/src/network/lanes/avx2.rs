@@ -27,6 +27,11 @@ impl Lanes for Avx2 {
         unsafe { _mm256_storeu_ps(to, numbers) }
     }
     #[inline(always)]
+    fn prefetch(from: *const f32) {
+        // SAFETY: an address that cannot be read is no fault.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(from.cast()) };
+    }
+    #[inline(always)]
     unsafe fn multiply_add(a: __m256, b: __m256, c: __m256) -> __m256 {
         unsafe { _mm256_fmadd_ps(a, b, c) }
     }

@@ -27,6 +27,11 @@ impl Lanes for Avx512 {
         unsafe { _mm512_storeu_ps(to, numbers) }
     }
     #[inline(always)]
+    fn prefetch(from: *const f32) {
+        // SAFETY: an address that cannot be read is no fault.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(from.cast()) };
+    }
+    #[inline(always)]
     unsafe fn multiply_add(a: __m512, b: __m512, c: __m512) -> __m512 {
         unsafe { _mm512_fmadd_ps(a, b, c) }
     }

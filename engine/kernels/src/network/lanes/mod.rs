@@ -52,6 +52,9 @@ pub(super) trait Lanes: Copy {
     /// # Safety
     /// `LANES` numbers can be written there.
     unsafe fn store(to: *mut f32, numbers: Self::Register);
+    /// Asks for the cache line at a place that may be read soon, or not at all.
+    #[inline(always)]
+    fn prefetch(_: *const f32) {}
     /// `a · b + c`, rounded once where there is an instruction for it.
     unsafe fn multiply_add(a: Self::Register, b: Self::Register, c: Self::Register) -> Self::Register;
     unsafe fn add(a: Self::Register, b: Self::Register) -> Self::Register;
