@@ -39,6 +39,7 @@ use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
+use facerecog_kernels::jpeg::Reduction;
 use image::ImageFormat;
 
 use format::Format;
@@ -140,7 +141,7 @@ fn decode(bytes: &[u8], limits: &Limits) -> Result<Photo, PhotoErrorKind> {
     // The decoders are not ours, and now and then a file is found that makes one panic. Nothing of
     // theirs outlives the call, so such a file is one more broken file, not the end of the server.
     let decoded = catch_unwind(AssertUnwindSafe(|| match format {
-        Format::Jpeg => jpeg::decode(bytes, limits),
+        Format::Jpeg => jpeg::decode(bytes, limits, Reduction::None),
         Format::Png => png::decode(bytes, limits),
         Format::WebP => raster(ImageFormat::WebP),
         Format::Gif => raster(ImageFormat::Gif),

@@ -2,6 +2,8 @@
 
 use std::arch::x86_64::*;
 
+use super::Component;
+use super::bits::Bits;
 use super::portable::Portable;
 use super::transform::*;
 
@@ -9,6 +11,12 @@ use super::transform::*;
 pub(super) struct Avx2;
 
 impl Transform for Avx2 {
+    #[inline(always)]
+    unsafe fn decode_block(bits: &mut Bits<'_>, component: &Component, first: &mut i32, block: &mut Block) -> Option<()> {
+        // SAFETY: the caller has the instructions.
+        unsafe { decode_block(bits, component, first, block) }
+    }
+
     #[inline(always)]
     unsafe fn block_8(coefficients: &Block, factors: &Block, samples: &mut [u8], stride: usize) {
         // SAFETY: the caller has the instructions.
@@ -34,10 +42,20 @@ impl Transform for Avx2 {
     }
 }
 
+/// With shifts that change no flags.
+#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt")]
+#[inline(never)]
+fn decode_block(bits: &mut Bits<'_>, component: &Component, first: &mut i32, block: &mut Block) -> Option<()> {
+    super::decode::decode_block(bits, component, first, block)
+}
+
 #[target_feature(enable = "avx2")]
 #[inline]
 fn block_8(coefficients: &Block, factors: &Block, samples: &mut [u8], stride: usize) {
-    let inputs = std::array::from_fn(|row| product(coefficients, factors, row));
+    let mut inputs = [_mm_setzero_si128(); 8];
+    for (row, input) in inputs.iter_mut().enumerate() {
+        *input = product(coefficients, factors, row);
+    }
     let columns = sums_8::<FIRST_SHIFT_8>(inputs);
     let rows = turned(sums_8::<LAST_SHIFT_8>(turned(columns)));
     for (pair, rows) in rows.as_chunks::<2>().0.iter().enumerate() {
@@ -63,13 +81,13 @@ fn block_4(coefficients: &Block, factors: &Block, samples: &mut [u8], stride: us
     let (c01, c23) = (_mm_unpacklo_epi32(low, other_low), _mm_unpackhi_epi32(low, other_low));
     let (c45, c67) = (_mm_unpacklo_epi32(high, other_high), _mm_unpackhi_epi32(high, other_high));
     let inputs = [
-        _mm_unpacklo_epi16(c01, zero),
-        _mm_unpacklo_epi16(c23, c67),
-        _mm_unpackhi_epi16(c01, c23),
-        _mm_unpackhi_epi16(c45, c67),
+        _mm256_castsi128_si256(_mm_unpacklo_epi16(c01, zero)),
+        _mm256_castsi128_si256(_mm_unpacklo_epi16(c23, c67)),
+        _mm256_castsi128_si256(_mm_unpackhi_epi16(c01, c23)),
+        _mm256_castsi128_si256(_mm_unpackhi_epi16(c45, c67)),
     ];
     // Four of the eight places are not used.
-    let [a, b, c, d] = sums_4::<LAST_SHIFT_4>(inputs.map(|pairs| _mm256_castsi128_si256(pairs)));
+    let [a, b, c, d] = sums_4::<LAST_SHIFT_4>(inputs);
     // Columns of four bytes, then rows of them.
     let columns = _mm_packs_epi16(_mm_unpacklo_epi64(a, b), _mm_unpacklo_epi64(c, d));
     let turn = _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
@@ -114,12 +132,9 @@ fn block_2(coefficients: &Block, factors: &Block, samples: &mut [u8], stride: us
 #[target_feature(enable = "avx2")]
 #[inline]
 fn product(coefficients: &Block, factors: &Block, row: usize) -> __m128i {
-    let load = |block: &Block| {
-        let row: &[i16; 8] = &block.as_chunks().0[row];
-        // SAFETY: a reference to 8 numbers of 2 bytes.
-        unsafe { _mm_loadu_si128(row.as_ptr().cast()) }
-    };
-    _mm_mullo_epi16(load(coefficients), load(factors))
+    let (coefficients, factors): (&[i16; 8], &[i16; 8]) = (&coefficients.as_chunks().0[row], &factors.as_chunks().0[row]);
+    // SAFETY: references to 8 numbers of 2 bytes.
+    unsafe { _mm_mullo_epi16(_mm_loadu_si128(coefficients.as_ptr().cast()), _mm_loadu_si128(factors.as_ptr().cast())) }
 }
 
 /// The numbers of `a` and `b` at the same place beside each other.
@@ -263,10 +278,12 @@ fn colours(luma: __m256i, blue: __m256i, red: __m256i) -> [__m128i; 3] {
     let red_of = _mm256_add_epi16(red, rounded(red, RED_OF_CR));
     let blue_of = _mm256_add_epi16(_mm256_add_epi16(blue, blue), rounded(blue, BLUE_OF_CB));
     let sums = [red_of, _mm256_sub_epi16(green, red), blue_of];
-    sums.map(|sum| {
+    let mut bytes = [_mm_setzero_si128(); 3];
+    for (bytes, sum) in bytes.iter_mut().zip(sums) {
         let sum = _mm256_add_epi16(luma, sum);
-        _mm_packus_epi16(_mm256_castsi256_si128(sum), _mm256_extracti128_si256::<1>(sum))
-    })
+        *bytes = _mm_packus_epi16(_mm256_castsi256_si128(sum), _mm256_extracti128_si256::<1>(sum));
+    }
+    bytes
 }
 
 #[target_feature(enable = "avx2")]

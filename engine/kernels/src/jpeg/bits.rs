@@ -1,12 +1,12 @@
 //! The bits of a scan, the highest of a byte first, without the zeros that stand behind bytes of 255.
 
-/// Bits of a scan, from its first byte to the next marker.
-#[derive(Debug, Clone)]
+/// Bits of a scan, from its first byte to the next marker. Small enough for registers, where whoever takes many of them
+/// keeps a copy.
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Bits<'a> {
-    data: &'a [u8],
-    /// The first byte that was not taken yet.
-    at: usize,
-    /// The next bits, from the top. Behind those that count there may be more of the bytes at `at`.
+    /// The bytes that were not taken yet.
+    rest: &'a [u8],
+    /// The next bits, from the top. Behind those that count there may be more of `rest`.
     buffer: u64,
     /// How many count.
     count: u32,
@@ -19,7 +19,7 @@ impl<'a> Bits<'a> {
     pub(super) const REFILLED: u32 = 56;
 
     pub(super) fn new(data: &'a [u8]) -> Self {
-        Self { data, at: 0, buffer: 0, count: 0, missing: 0 }
+        Self { rest: data, buffer: 0, count: 0, missing: 0 }
     }
 
     /// The next bits, from the top.
@@ -38,44 +38,41 @@ impl<'a> Bits<'a> {
     /// Makes [`REFILLED`](Self::REFILLED) bits or more count; zeros behind the last byte.
     #[inline(always)]
     pub(super) fn refill(&mut self) {
-        if let Some(bytes) = self.data.get(self.at..).and_then(|rest| rest.first_chunk()) {
+        if let Some(bytes) = self.rest.first_chunk() {
             let next = u64::from_be_bytes(*bytes);
             if !has_byte_of_255(next) {
-                self.buffer |= next >> (self.count & 63);
-                self.at += (63_u32.wrapping_sub(self.count) >> 3) as usize;
-                self.count |= 56;
+                let count = self.count & 63;
+                self.buffer |= next >> count;
+                self.rest = &self.rest[((63 - count) >> 3) as usize..];
+                self.count = count | 56;
                 return;
             }
         }
-        self.refill_by_bytes();
+        *self = self.refilled_by_bytes();
     }
 
     #[cold]
     #[inline(never)]
-    fn refill_by_bytes(&mut self) {
+    fn refilled_by_bytes(mut self) -> Self {
         while self.count < Self::REFILLED {
-            let byte = match (self.data.get(self.at), self.data.get(self.at + 1)) {
-                (Some(255), Some(0)) => {
-                    self.at += 2;
-                    255
-                }
+            let (byte, bytes) = match *self.rest {
+                [255, 0, ..] => (255, 2),
                 // What may stand before a marker.
-                (Some(255), Some(255)) => {
-                    self.at += 1;
+                [255, 255, ..] => {
+                    self.rest = &self.rest[1..];
                     continue;
                 }
-                (Some(255), _) | (None, _) => {
+                [255, ..] | [] => {
                     self.missing = self.missing.saturating_add(8);
-                    0
+                    (0, 0)
                 }
-                (Some(&byte), _) => {
-                    self.at += 1;
-                    byte
-                }
+                [byte, ..] => (byte, 1),
             };
+            self.rest = &self.rest[bytes..];
             self.buffer |= u64::from(byte) << (56 - self.count);
             self.count += 8;
         }
+        self
     }
 
     /// Whether more was taken than there was.
@@ -89,15 +86,17 @@ impl<'a> Bits<'a> {
     pub(super) fn next_restart(&mut self) -> Option<u8> {
         (self.buffer, self.count, self.missing) = (0, 0, 0);
         loop {
-            self.at += self.data.get(self.at..)?.iter().position(|&byte| byte == 255)?;
-            match *self.data.get(self.at + 1)? {
-                0 => self.at += 2,
-                255 => self.at += 1,
-                marker @ 0xd0..=0xd7 => {
-                    self.at += 2;
-                    return Some(marker & 7);
-                }
+            let at = self.rest.iter().position(|&byte| byte == 255)?;
+            self.rest = &self.rest[at..];
+            let (bytes, number) = match *self.rest.get(1)? {
+                0 => (2, None),
+                255 => (1, None),
+                marker @ 0xd0..=0xd7 => (2, Some(marker & 7)),
                 _ => return None,
+            };
+            self.rest = &self.rest[bytes..];
+            if number.is_some() {
+                return number;
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Units of a scan, one after the other, into rows of samples, and these into pixels.
 
 use super::bits::Bits;
-use super::huffman::{END, take_number};
+use super::huffman::END;
 use super::portable::Portable;
 use super::rows::Spread;
 use super::transform::{Block, Transform, block_1};
@@ -62,7 +62,8 @@ unsafe fn decode<T: Transform>(scan: &Scan, data: &[u8], reduction: Reduction, r
     let mut done = 0;
     for band in 0..down {
         for unit in 0..across {
-            units.decode(&mut coefficients);
+            // SAFETY: the caller has the instructions.
+            unsafe { units.decode::<T>(&mut coefficients) };
             let mut blocks = coefficients.iter();
             for plane in &mut planes {
                 // SAFETY: the caller has the instructions.
@@ -190,6 +191,7 @@ impl Plane {
 /// The units of a scan.
 struct Units<'a> {
     components: &'a [Component],
+    unit_blocks: usize,
     bits: Bits<'a>,
     /// The first coefficient of the last block of each component.
     first: [i32; 3],
@@ -207,6 +209,7 @@ impl<'a> Units<'a> {
     fn new(scan: &'a Scan, data: &'a [u8]) -> Self {
         Self {
             components: &scan.components,
+            unit_blocks: scan.components.iter().map(Component::blocks).sum(),
             bits: Bits::new(data),
             first: [0; 3],
             restart_interval: scan.restart_interval,
@@ -223,18 +226,22 @@ impl<'a> Units<'a> {
     }
 
     /// The coefficients of the next unit, zeros where it is lost.
+    ///
+    /// # Safety
+    /// The CPU has the instructions of `T`.
     #[inline(always)]
-    fn decode(&mut self, coefficients: &mut [Block; MAX_UNIT_BLOCKS]) {
+    unsafe fn decode<T: Transform>(&mut self, coefficients: &mut [Block; MAX_UNIT_BLOCKS]) {
         let is_restart = self.restart_interval > 0 && self.next > 0 && self.next.is_multiple_of(self.restart_interval);
         if is_restart && self.next >= self.lost_until && self.next != self.restarted_at {
             self.restart();
         }
-        *coefficients = [[0; 64]; MAX_UNIT_BLOCKS];
+        coefficients[..self.unit_blocks].fill([0; 64]);
         if self.next >= self.lost_until {
-            if self.blocks(coefficients).is_some() && !self.bits.ran_out() {
+            // SAFETY: the caller has the instructions.
+            if unsafe { self.blocks::<T>(coefficients) }.is_some() && !self.bits.ran_out() {
                 self.decoded += 1;
             } else {
-                *coefficients = [[0; 64]; MAX_UNIT_BLOCKS];
+                coefficients.fill([0; 64]);
                 self.lost_until = match self.restart_interval {
                     0 => usize::MAX,
                     interval => (self.next + 1).next_multiple_of(interval),
@@ -260,38 +267,43 @@ impl<'a> Units<'a> {
         self.lost_until = self.restarted_at;
     }
 
+    /// # Safety
+    /// The CPU has the instructions of `T`.
     #[inline(always)]
-    fn blocks(&mut self, coefficients: &mut [Block; MAX_UNIT_BLOCKS]) -> Option<()> {
+    unsafe fn blocks<T: Transform>(&mut self, coefficients: &mut [Block; MAX_UNIT_BLOCKS]) -> Option<()> {
         let mut blocks = coefficients.iter_mut();
         for (component, first) in self.components.iter().zip(&mut self.first) {
             for _ in 0..component.blocks() {
-                decode_block(&mut self.bits, component, first, blocks.next()?)?;
+                // SAFETY: the caller has the instructions.
+                unsafe { T::decode_block(&mut self.bits, component, first, blocks.next()?) }?;
             }
         }
         Some(())
     }
 }
 
+/// Decodes a block, whose places are all 0. `None` where the bits mean nothing.
 #[inline(always)]
-fn decode_block(bits: &mut Bits<'_>, component: &Component, first: &mut i32, block: &mut Block) -> Option<()> {
+pub(super) fn decode_block(all: &mut Bits<'_>, component: &Component, first: &mut i32, block: &mut Block) -> Option<()> {
+    let mut bits = *all;
     bits.refill();
-    let entry = component.dc.entry(bits)?;
-    *first = first.wrapping_add(take_number(bits, entry));
+    *first = first.wrapping_add(component.dc.take_number(&mut bits)?);
     block[0] = *first as i16;
+    let (codes, short) = (&*component.ac, component.ac.short());
     let mut next = 1;
     while next < 64 {
         // Two of the longest are there after it.
         bits.refill();
         for _ in 0..2 {
-            let entry = component.ac.entry(bits)?;
+            let entry = codes.take_entry(short, &mut bits)?;
             next += entry.zeros() as usize;
-            let number = take_number(bits, entry);
-            block[usize::from(ZIGZAG[next & 127])] = number as i16;
+            block[usize::from(ZIGZAG[next & 127])] = entry.number();
             next += 1;
             if next >= 64 {
                 break;
             }
         }
     }
+    *all = bits;
     Some(())
 }

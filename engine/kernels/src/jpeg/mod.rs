@@ -113,6 +113,11 @@ impl Scan {
         (self.width, self.height)
     }
 
+    /// 1 or 3.
+    pub fn components(&self) -> u8 {
+        self.components.len() as u8
+    }
+
     /// Units in each row of them, and rows.
     fn units(&self) -> (usize, usize) {
         let side = |blocks: u8| 8 * usize::from(blocks);

@@ -1,5 +1,8 @@
 //! For every CPU: eight columns, or rows, side by side.
 
+use super::Component;
+use super::bits::Bits;
+use super::decode::decode_block;
 use super::transform::*;
 
 /// What a column or a row has at one place, of all eight.
@@ -9,6 +12,11 @@ type Lanes = [i32; 8];
 pub(super) struct Portable;
 
 impl Transform for Portable {
+    #[inline(never)]
+    unsafe fn decode_block(bits: &mut Bits<'_>, component: &Component, first: &mut i32, block: &mut Block) -> Option<()> {
+        decode_block(bits, component, first, block)
+    }
+
     #[inline(always)]
     unsafe fn block_8(coefficients: &Block, factors: &Block, samples: &mut [u8], stride: usize) {
         let columns = sums_8(&numbers(coefficients, factors), FIRST_SHIFT_8);

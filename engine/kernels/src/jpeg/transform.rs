@@ -5,6 +5,9 @@
 //! sums of products written out: each output is a sum of products of inputs, which no order changes. So are the weights
 //! of chroma samples (`jdsample.c`) and of colours (`jdcolor.c`).
 
+use super::Component;
+use super::bits::Bits;
+
 /// Coefficients of a block, or what to multiply them by: 8 rows of 8.
 pub(super) type Block = [i16; 64];
 
@@ -53,6 +56,8 @@ pub(super) const GREEN_OF_CR: i32 = -46_802 + (1 << 16);
 /// # Safety
 /// For all of them: the CPU has the instructions.
 pub(super) trait Transform {
+    /// As [`decode_block`](super::decode::decode_block), in a function of its own: it needs the registers.
+    unsafe fn decode_block(bits: &mut Bits<'_>, component: &Component, first: &mut i32, block: &mut Block) -> Option<()>;
     /// 8×8 samples, rows of them `stride` apart, of coefficients times `factors`.
     unsafe fn block_8(coefficients: &Block, factors: &Block, samples: &mut [u8], stride: usize);
     /// 4×4 samples: means of 2×2.

@@ -1,0 +1,36 @@
+//! JPEG: baseline and progressive, grey, YCbCr, RGB, CMYK and YCCK, as far as the file goes.
+
+mod header;
+mod whole;
+
+use facerecog_kernels::Kernels;
+use facerecog_kernels::jpeg::Reduction;
+use image::metadata::Orientation;
+
+use super::{Limits, Photo, PhotoErrorKind, orientation};
+use header::Header;
+
+/// Decodes `bytes` into pixels as they are stored, their sides reduced where the file is of the usual kind, and how to
+/// turn them upright. The limits hold for the photo, not for what it is reduced to.
+pub(super) fn decode(
+    bytes: &[u8],
+    limits: &Limits,
+    reduction: Reduction,
+) -> Result<(Photo, Orientation), PhotoErrorKind> {
+    let Some(header) = Header::read(bytes) else { return whole::decode(bytes, limits) };
+    let (width, height) = header.scan.size();
+    limits.check_size(width, height)?;
+    limits.check_memory(width, height, whole::decode_bytes(width, height, header.scan.components()))?;
+    let (width, height) = (reduction.reduced(width), reduction.reduced(height));
+    let mut rgb = vec![0; width as usize * height as usize * 3];
+    let decoded = Kernels::chosen().decode_jpeg(&header.scan, header.data, reduction, &mut rgb);
+    if decoded.units == 0 {
+        // The other decoder says what is wrong, or finds more.
+        return whole::decode(bytes, limits);
+    }
+    if !decoded.is_whole() {
+        tracing::debug!(decoded.units, decoded.of, "damaged JPEG decoded as far as it goes");
+    }
+    let orientation = header.exif.map_or(Orientation::NoTransforms, orientation::from_exif);
+    Ok((Photo::from_rgb(width, height, rgb), orientation))
+}
