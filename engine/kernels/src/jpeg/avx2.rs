@@ -12,7 +12,12 @@ pub(super) struct Avx2;
 
 impl Transform for Avx2 {
     #[inline(always)]
-    unsafe fn decode_block(bits: &mut Bits<'_>, component: &Component, first: &mut i32, block: &mut Block) -> Option<()> {
+    unsafe fn decode_block(
+        bits: &mut Bits<'_>,
+        component: &Component,
+        first: &mut i32,
+        block: &mut Block,
+    ) -> Option<()> {
         // SAFETY: the caller has the instructions.
         unsafe { decode_block(bits, component, first, block) }
     }
@@ -132,7 +137,8 @@ fn block_2(coefficients: &Block, factors: &Block, samples: &mut [u8], stride: us
 #[target_feature(enable = "avx2")]
 #[inline]
 fn product(coefficients: &Block, factors: &Block, row: usize) -> __m128i {
-    let (coefficients, factors): (&[i16; 8], &[i16; 8]) = (&coefficients.as_chunks().0[row], &factors.as_chunks().0[row]);
+    let (coefficients, factors): (&[i16; 8], &[i16; 8]) =
+        (&coefficients.as_chunks().0[row], &factors.as_chunks().0[row]);
     // SAFETY: references to 8 numbers of 2 bytes.
     unsafe { _mm_mullo_epi16(_mm_loadu_si128(coefficients.as_ptr().cast()), _mm_loadu_si128(factors.as_ptr().cast())) }
 }
@@ -166,8 +172,7 @@ fn sums_8<const SHIFT: i32>([i0, i1, i2, i3, i4, i5, i6, i7]: [__m128i; 8]) -> [
     let mut outputs = [_mm_setzero_si128(); 8];
     for place in 0..4 {
         let [f1, f3, f5, f7] = ODD[place];
-        let odd =
-            _mm256_add_epi32(_mm256_madd_epi16(i13, both([f1, f3])), _mm256_madd_epi16(i57, both([f5, f7])));
+        let odd = _mm256_add_epi32(_mm256_madd_epi16(i13, both([f1, f3])), _mm256_madd_epi16(i57, both([f5, f7])));
         [outputs[place], outputs[7 - place]] = ends::<SHIFT>(even[place], odd);
     }
     outputs
@@ -183,8 +188,7 @@ fn sums_4<const SHIFT: i32>([i0, i26, i13, i57]: [__m256i; 4]) -> [__m128i; 4] {
     let mut outputs = [_mm_setzero_si128(); 4];
     for place in 0..2 {
         let [f1, f3, f5, f7] = ODD_OF_4[place];
-        let odd =
-            _mm256_add_epi32(_mm256_madd_epi16(i13, both([f1, f3])), _mm256_madd_epi16(i57, both([f5, f7])));
+        let odd = _mm256_add_epi32(_mm256_madd_epi16(i13, both([f1, f3])), _mm256_madd_epi16(i57, both([f5, f7])));
         [outputs[place], outputs[3 - place]] = ends::<SHIFT>(even[place], odd);
     }
     outputs
@@ -271,10 +275,8 @@ fn colours(luma: __m256i, blue: __m256i, red: __m256i) -> [__m128i; 3] {
         let sum = _mm256_madd_epi16(pairs, both([GREEN_OF_CB as i16, GREEN_OF_CR as i16]));
         _mm256_srai_epi32::<16>(_mm256_add_epi32(sum, _mm256_set1_epi32(1 << 15)))
     };
-    let green = _mm256_packs_epi32(
-        green_of(_mm256_unpacklo_epi16(blue, red)),
-        green_of(_mm256_unpackhi_epi16(blue, red)),
-    );
+    let green =
+        _mm256_packs_epi32(green_of(_mm256_unpacklo_epi16(blue, red)), green_of(_mm256_unpackhi_epi16(blue, red)));
     let red_of = _mm256_add_epi16(red, rounded(red, RED_OF_CR));
     let blue_of = _mm256_add_epi16(_mm256_add_epi16(blue, blue), rounded(blue, BLUE_OF_CB));
     let sums = [red_of, _mm256_sub_epi16(green, red), blue_of];
@@ -312,10 +314,8 @@ fn store_rgb(pixels: &mut [u8; 3 * PIXELS], [red, green, blue]: [__m128i; 3]) {
             // SAFETY: a reference to 16 bytes.
             _mm_shuffle_epi8(samples, unsafe { _mm_loadu_si128(places.as_ptr().cast()) })
         };
-        let bytes = _mm_or_si128(
-            _mm_or_si128(placed(red, &places[0]), placed(green, &places[1])),
-            placed(blue, &places[2]),
-        );
+        let bytes =
+            _mm_or_si128(_mm_or_si128(placed(red, &places[0]), placed(green, &places[1])), placed(blue, &places[2]));
         // SAFETY: a reference to 16 bytes.
         unsafe { _mm_storeu_si128(third.as_mut_ptr().cast(), bytes) };
     }

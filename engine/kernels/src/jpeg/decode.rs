@@ -133,9 +133,8 @@ impl Plane {
         while side < 8 && across.is_multiple_of(2) && down.is_multiple_of(2) {
             (side, across, down) = (2 * side, across / 2, down / 2);
         }
-        let in_photo = |pixels: u32, blocks: usize, most: u8| {
-            (pixels as usize * blocks * side).div_ceil(8 * usize::from(most))
-        };
+        let in_photo =
+            |pixels: u32, blocks: usize, most: u8| (pixels as usize * blocks * side).div_ceil(8 * usize::from(most));
         let width = in_photo(scan.width, horizontal, first.horizontal);
         let stride = scan.units().0 * horizontal * side;
         let mut factors = [0; 64];
@@ -284,7 +283,12 @@ impl<'a> Units<'a> {
 
 /// Decodes a block, whose places are all 0. `None` where the bits mean nothing.
 #[inline(always)]
-pub(super) fn decode_block(all: &mut Bits<'_>, component: &Component, first: &mut i32, block: &mut Block) -> Option<()> {
+pub(super) fn decode_block(
+    all: &mut Bits<'_>,
+    component: &Component,
+    first: &mut i32,
+    block: &mut Block,
+) -> Option<()> {
     let mut bits = *all;
     bits.refill();
     *first = first.wrapping_add(component.dc.take_number(&mut bits)?);

@@ -19,9 +19,9 @@ mod tests;
 
 use std::sync::Arc;
 
-pub(crate) use decode::decode_portable;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use decode::decode_avx2;
+pub(crate) use decode::decode_portable;
 pub use huffman::HuffmanTable;
 
 /// Most blocks that the format allows in a unit of a scan.
@@ -97,7 +97,9 @@ impl Scan {
             (only.horizontal, only.vertical) = (1, 1);
         }
         let (most_across, most_down) = (scan.components[0].horizontal, scan.components[0].vertical);
-        let fits = |most: u8, count: u8| (1..=4).contains(&count) && matches!(most.checked_div(count), Some(1 | 2 | 4)) && most % count == 0;
+        let fits = |most: u8, count: u8| {
+            (1..=4).contains(&count) && matches!(most.checked_div(count), Some(1 | 2 | 4)) && most % count == 0
+        };
         let blocks: usize = scan.components.iter().map(Component::blocks).sum();
         let is_decoded = |component: &Component| {
             fits(most_across, component.horizontal)

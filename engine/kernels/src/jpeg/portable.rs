@@ -13,7 +13,12 @@ pub(super) struct Portable;
 
 impl Transform for Portable {
     #[inline(never)]
-    unsafe fn decode_block(bits: &mut Bits<'_>, component: &Component, first: &mut i32, block: &mut Block) -> Option<()> {
+    unsafe fn decode_block(
+        bits: &mut Bits<'_>,
+        component: &Component,
+        first: &mut i32,
+        block: &mut Block,
+    ) -> Option<()> {
         decode_block(bits, component, first, block)
     }
 

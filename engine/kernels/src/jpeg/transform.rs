@@ -57,7 +57,12 @@ pub(super) const GREEN_OF_CR: i32 = -46_802 + (1 << 16);
 /// For all of them: the CPU has the instructions.
 pub(super) trait Transform {
     /// As [`decode_block`](super::decode::decode_block), in a function of its own: it needs the registers.
-    unsafe fn decode_block(bits: &mut Bits<'_>, component: &Component, first: &mut i32, block: &mut Block) -> Option<()>;
+    unsafe fn decode_block(
+        bits: &mut Bits<'_>,
+        component: &Component,
+        first: &mut i32,
+        block: &mut Block,
+    ) -> Option<()>;
     /// 8×8 samples, rows of them `stride` apart, of coefficients times `factors`.
     unsafe fn block_8(coefficients: &Block, factors: &Block, samples: &mut [u8], stride: usize);
     /// 4×4 samples: means of 2×2.
