@@ -76,9 +76,15 @@ impl Recognizer {
         DetectOptions { min_face: self.options.min_face.max(min_face), ..self.options.clone() }
     }
 
-    /// The embedding of one face of a photo, from what was decoded of it.
+    /// The embedding of one face of a photo. A reduced photo is decoded anew when the face takes more of it.
     pub fn embed<'a>(&self, photo: impl Into<View<'a>>, face: &Face) -> Result<Embedding, ModelError> {
-        self.embedder.embed_chip(&self.embedder.chip(photo, &face.landmarks))
+        let view = photo.into();
+        let sharper = self.sharper(view, std::slice::from_ref(face));
+        self.embed_from(sharper.as_ref().map_or(view, View::from), face)
+    }
+
+    fn embed_from(&self, view: View<'_>, face: &Face) -> Result<Embedding, ModelError> {
+        self.embedder.embed_chip(&self.embedder.chip(view, &face.landmarks))
     }
 
     /// The embedding of a photo that is already an aligned crop; any other size is resized to the
@@ -99,13 +105,10 @@ impl Recognizer {
         self.embed_all(view, self.detect(view)?)
     }
 
-    /// The photo is decoded anew when it is reduced more than its faces need it.
-    fn embed_all(&self, mut view: View<'_>, faces: Vec<Face>) -> Result<Vec<(Face, Embedding)>, ModelError> {
+    fn embed_all(&self, view: View<'_>, faces: Vec<Face>) -> Result<Vec<(Face, Embedding)>, ModelError> {
         let sharper = self.sharper(view, &faces);
-        if let Some(sharper) = &sharper {
-            view = sharper.into();
-        }
-        let embeddings = parallel::map(&faces, |face| self.embed(view, face));
+        let view = sharper.as_ref().map_or(view, View::from);
+        let embeddings = parallel::map(&faces, |face| self.embed_from(view, face));
         faces.into_iter().zip(embeddings).map(|(face, embedding)| Ok((face, embedding?))).collect()
     }
 
@@ -213,11 +216,8 @@ impl EnrolmentEmbedder for Recognizer {
         let Some(face) = faces.first() else {
             return Err(EnrolRefusal { code: "no_face".to_owned(), message: "no face was found on it".to_owned() });
         };
-        let view = View::from(&photo);
-        let sharper = self.sharper(view, std::slice::from_ref(face));
-        let view = sharper.as_ref().map_or(view, View::from);
         Ok(EnrolledFace {
-            embedding: self.embed(view, face).map_err(network_failed)?,
+            embedding: self.embed(&photo, face).map_err(network_failed)?,
             bbox: face.bbox,
             score: face.score,
             quality: self.quality(face),
