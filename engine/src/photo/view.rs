@@ -7,7 +7,6 @@ use crate::{BoundingBox, Point};
 
 /// A photo decoded at a whole, a half, a quarter or an eighth of its sides, for those who need no more of it. Made by
 /// [`Recognizer::decode`](crate::recognizer::Recognizer::decode).
-#[derive(Debug)]
 pub struct ReducedPhoto<'a> {
     file: &'a [u8],
     limits: &'a Limits,
@@ -45,8 +44,14 @@ impl<'a> ReducedPhoto<'a> {
     }
 }
 
+impl std::fmt::Debug for ReducedPhoto<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ReducedPhoto({}×{} by {})", self.width(), self.height(), self.reduction().divisor())
+    }
+}
+
 /// A photo to look at, whole or reduced. Whatever is found on it is told in pixels of the whole photo.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct View<'a> {
     pub(crate) photo: &'a Photo,
     reduction: Reduction,
@@ -56,6 +61,12 @@ pub struct View<'a> {
     before: Point,
     /// To decode it anew.
     file: Option<(&'a [u8], &'a Limits)>,
+}
+
+impl std::fmt::Debug for View<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "View({}×{} by {})", self.width, self.height, self.reduction.divisor())
+    }
 }
 
 impl<'a> From<&'a Photo> for View<'a> {
