@@ -18,7 +18,7 @@ struct Seen {
 
 #[test]
 fn what_is_told_of_a_photo_does_not_depend_on_how_small_it_is_decoded() {
-    let Some(shared) = support::shared() else { return };
+    let Some(shared) = support::shared("reduced_parity") else { return };
     let recognizer = support::recognizer("fast", &shared);
     let photos = ["data/groups", "data/face_recognition", "data/celebs5", "data/sitcom"]
         .map(|dir| support::photos(&shared.join(dir)));
