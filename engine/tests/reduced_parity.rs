@@ -64,7 +64,11 @@ fn what_is_told_of_a_photo_does_not_depend_on_how_small_it_is_decoded() {
         mean(|pair| pair.1),
         lowest(|pair| pair.1)
     );
-    assert!(pairs.len() > 50, "{} faces", pairs.len());
-    assert!(mean(|pair| pair.0) > 0.97, "boxes");
-    assert!(mean(|pair| pair.1) > 0.98, "embeddings");
+    assert!(pairs.len() > 20, "{} faces", pairs.len());
+    assert_eq!(alone, 0, "faces that one way alone found");
+    // The landmarks of the smallest faces, of some 10 pixels in the detector's input, move by a pixel of it.
+    assert!(mean(|pair| pair.0) > 0.97 && mean(|pair| pair.1) > 0.975, "all faces");
+    let large: Vec<f32> =
+        seen.iter().filter(|seen| seen.pairs.len() < 3).flat_map(|seen| &seen.pairs).map(|pair| pair.1).collect();
+    assert!(large.iter().all(|&similarity| similarity > 0.985), "portraits: {large:?}");
 }

@@ -13,7 +13,7 @@ const ZIGZAG: [u8; 64 + END as usize + 16] = {
     let mut places = [63; 64 + END as usize + 16];
     let (mut diagonal, mut next) = (0_usize, 0);
     while diagonal < 15 {
-        let mut step = if diagonal > 7 { diagonal - 7 } else { 0 };
+        let mut step = diagonal.saturating_sub(7);
         while step <= diagonal && step < 8 {
             // Diagonals go up and down by turns.
             let (row, column) =
@@ -257,10 +257,10 @@ impl<'a> Units<'a> {
         let expected = (self.next / self.restart_interval + 7) % 8;
         self.restarted_at = loop {
             let Some(number) = self.bits.next_restart() else { break usize::MAX };
-            match (usize::from(number) + 8 - expected) % 8 {
-                lost @ 0..=2 => break self.next + lost * self.restart_interval,
-                // One of before.
-                _ => {}
+            let lost = (usize::from(number) + 8 - expected) % 8;
+            // Any other is one of before.
+            if lost <= 2 {
+                break self.next + lost * self.restart_interval;
             }
         };
         self.lost_until = self.restarted_at;

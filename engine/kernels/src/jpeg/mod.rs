@@ -98,7 +98,7 @@ impl Scan {
         }
         let (most_across, most_down) = (scan.components[0].horizontal, scan.components[0].vertical);
         let fits = |most: u8, count: u8| {
-            (1..=4).contains(&count) && matches!(most.checked_div(count), Some(1 | 2 | 4)) && most % count == 0
+            (1..=4).contains(&count) && matches!(most.checked_div(count), Some(1 | 2 | 4)) && most.is_multiple_of(count)
         };
         let blocks: usize = scan.components.iter().map(Component::blocks).sum();
         let is_decoded = |component: &Component| {
