@@ -9,7 +9,7 @@ use std::time::Instant;
 use facerecog_engine::detect::DetectOptions;
 use facerecog_engine::gallery::{EnrolOptions, Gallery, Verify, enrol};
 use facerecog_engine::model::Manifest;
-use facerecog_engine::photo::{Limits, Photo};
+use facerecog_engine::photo::{self, Limits};
 use facerecog_engine::recognizer::{IdentifiedFace, Recognizer};
 
 type Failure = Box<dyn Error + Send + Sync>;
@@ -35,7 +35,9 @@ fn serve(known: &Path, models: &Path) -> Result<(), Failure> {
     enrol(known, index.path(), &identity, &recognizer, &EnrolOptions::default(), &|_| {})?;
     let gallery = Gallery::open(index.path(), &identity, Verify::Full)?;
     let identify = |photo: &str| -> Result<Vec<IdentifiedFace>, Failure> {
-        Ok(recognizer.identify(&Photo::open(photo, &Limits::default())?, &gallery)?)
+        let limits = Limits::default();
+        let file = photo::read(photo, &limits)?;
+        Ok(recognizer.identify(&recognizer.decode(&file, &limits, 0.0)?, &gallery)?)
     };
     let mut output = std::io::stdout().lock();
     for line in std::io::stdin().lock().lines() {

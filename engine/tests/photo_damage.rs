@@ -2,15 +2,18 @@
 
 use std::io::Cursor;
 
-use facerecog_engine::photo::{Limits, Photo};
+use facerecog_engine::photo::{Limits, Photo, ReducedPhoto, Reduction};
 use image::{DynamicImage, ImageFormat, RgbImage};
 use proptest::prelude::*;
 
-const JPEGS: [&[u8]; 4] = [
+const JPEGS: [&[u8]; 7] = [
     include_bytes!("fixtures/photo/quadrants.jpg"),
     include_bytes!("fixtures/photo/quadrants_progressive.jpg"),
     include_bytes!("fixtures/photo/quadrants_cmyk.jpg"),
     include_bytes!("fixtures/photo/quadrants_grey.jpg"),
+    include_bytes!("fixtures/photo/sampling/420_restarts.jpg"),
+    include_bytes!("fixtures/photo/sampling/422.jpg"),
+    include_bytes!("fixtures/photo/sampling/440.jpg"),
 ];
 
 /// A photo without two equal rows, so that a row in the wrong place shows.
@@ -64,7 +67,20 @@ fn limits() -> Limits {
 }
 
 fn check(bytes: &[u8]) -> Result<(), TestCaseError> {
-    if let Ok(photo) = Photo::decode(bytes, &limits()) {
+    let whole = Photo::decode(bytes, &limits());
+    for reduction in Reduction::ALL {
+        let limits = limits();
+        let reduced = ReducedPhoto::decode(bytes, &limits, reduction);
+        prop_assert_eq!(reduced.is_ok(), whole.is_ok());
+        if let (Ok(reduced), Ok(whole)) = (reduced, &whole) {
+            prop_assert_eq!((reduced.width(), reduced.height()), (whole.width(), whole.height()));
+            let (photo, reduction) = (reduced.photo(), reduced.reduction());
+            let size = (reduction.reduced(whole.width()), reduction.reduced(whole.height()));
+            prop_assert_eq!((photo.width(), photo.height()), size);
+            prop_assert_eq!(photo.rgb().len(), photo.width() as usize * photo.height() as usize * 3);
+        }
+    }
+    if let Ok(photo) = whole {
         prop_assert!(photo.width() > 0 && photo.height() > 0);
         prop_assert!(u64::from(photo.width()) * u64::from(photo.height()) <= limits().max_pixels);
         prop_assert_eq!(photo.rgb().len(), photo.width() as usize * photo.height() as usize * 3);
@@ -76,14 +92,14 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn random_bytes_behind_any_signature(file in 0..10_usize, keep in 2..40_usize, noise: Vec<u8>) {
+    fn random_bytes_behind_any_signature(file in 0..13_usize, keep in 2..40_usize, noise: Vec<u8>) {
         let file = &valid_files()[file];
         check(&[&file[..keep.min(file.len())], &noise].concat())?;
     }
 
     #[test]
     fn valid_files_with_some_bytes_changed(
-        file in 0..10_usize,
+        file in 0..13_usize,
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
         cut: Option<prop::sample::Index>,
     ) {

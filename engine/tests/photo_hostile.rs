@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use facerecog_engine::photo::{Limits, Photo};
+use facerecog_engine::photo::{self, Limits, Photo, ReducedPhoto, Reduction};
 
 /// `data/hostile` of the shared folder, if there is one.
 fn hostile() -> Option<PathBuf> {
@@ -38,7 +38,16 @@ fn every_file_is_answered() {
     let limits = Limits::default();
     let mut decoded = 0;
     for file in files {
-        match Photo::open(&file, &limits) {
+        let opened = Photo::open(&file, &limits);
+        if let Ok(bytes) = photo::read(&file, &limits) {
+            for reduction in [Reduction::Half, Reduction::Quarter, Reduction::Eighth] {
+                let reduced = ReducedPhoto::decode(&bytes, &limits, reduction);
+                let size = |reduced: ReducedPhoto<'_>| (reduced.width(), reduced.height());
+                let whole = opened.as_ref().map(|photo| (photo.width(), photo.height()));
+                assert_eq!(reduced.map(size).ok(), whole.ok(), "{}", file.display());
+            }
+        }
+        match opened {
             Ok(photo) => {
                 decoded += 1;
                 assert!(u64::from(photo.width()) * u64::from(photo.height()) <= limits.max_pixels);
@@ -192,6 +201,26 @@ fn all_orientations_are_the_same_photo() {
             // Each was compressed anew; mirrored or turned, they would differ by 40 and more.
             let difference = difference(&first, &of(orientation));
             assert!(difference < 4.0, "{series}{orientation}: {difference}");
+        }
+    }
+}
+
+/// Reduced, a photo has the colours of the whole.
+#[test]
+fn reduced_photos_agree_with_pillow() {
+    let Some(folder) = hostile() else { return };
+    for (name, width, height, expected) in
+        BY_PILLOW.iter().filter(|(name, width, ..)| name.ends_with(".jpg") && *width > 500)
+    {
+        let limits = Limits::default();
+        let bytes = photo::read(folder.join(name), &limits).unwrap();
+        for reduction in Reduction::ALL {
+            let reduced = ReducedPhoto::decode(&bytes, &limits, reduction).unwrap();
+            assert_eq!((reduced.width(), reduced.height()), (*width, *height), "{name}");
+            let found = quadrants(reduced.photo());
+            for (found, expected) in found.iter().flatten().zip(expected.iter().flatten()) {
+                assert!((found - expected).abs() <= 0.8, "{name} {reduction:?}: {found:.1}, not {expected}");
+            }
         }
     }
 }

@@ -11,7 +11,7 @@ pub enum Instructions {
     Portable,
     /// NEON of 64-bit ARM: 32 registers of 16 bytes. Every such CPU has it.
     Neon,
-    /// AVX2 and FMA: registers of 32 bytes.
+    /// AVX2 and FMA: registers of 32 bytes. Every CPU that has them has BMI1, BMI2 and LZCNT as well.
     Avx2,
     /// AVX-512 F, BW, DQ, VL and VNNI: registers of 64 bytes, and products of bytes summed by fours.
     Avx512,
@@ -41,7 +41,13 @@ impl Instructions {
             #[cfg(not(target_arch = "aarch64"))]
             Self::Neon => false,
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+            Self::Avx2 => {
+                is_x86_feature_detected!("avx2")
+                    && is_x86_feature_detected!("bmi1")
+                    && is_x86_feature_detected!("bmi2")
+                    && is_x86_feature_detected!("fma")
+                    && is_x86_feature_detected!("lzcnt")
+            }
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => {
                 is_x86_feature_detected!("avx512f")
@@ -49,7 +55,7 @@ impl Instructions {
                     && is_x86_feature_detected!("avx512dq")
                     && is_x86_feature_detected!("avx512vl")
                     && is_x86_feature_detected!("avx512vnni")
-                    && is_x86_feature_detected!("fma")
+                    && Self::Avx2.are_available()
             }
             #[cfg(not(target_arch = "x86_64"))]
             Self::Avx2 | Self::Avx512 => false,

@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 
 use crate::codes::{BLOCK_ROWS, Batch, Found, Line, Probe, TILE_PROBES, Tile};
 use crate::instructions::{CPU_VARIABLE, Instructions};
+use crate::jpeg::{self, Decoded, Reduction, Scan};
 #[cfg(target_arch = "aarch64")]
 use crate::neon;
 use crate::portable;
@@ -18,6 +19,7 @@ pub struct Kernels {
     squared_distance: unsafe fn(&[f32], &[f32]) -> f32,
     first_within: unsafe fn(&[Line], &Probe) -> Option<Found>,
     within: unsafe fn([&[Line]; 2], &Tile) -> [u32; TILE_PROBES],
+    decode_jpeg: unsafe fn(&Scan, &[u8], Reduction, &mut [u8]) -> Decoded,
 }
 
 impl Kernels {
@@ -44,6 +46,7 @@ impl Kernels {
                 squared_distance: avx2::squared_distance,
                 first_within: avx2::first_within,
                 within: avx2::within,
+                decode_jpeg: jpeg::decode_avx2,
             }),
             #[cfg(target_arch = "x86_64")]
             Instructions::Avx512 => Some(Self {
@@ -51,6 +54,7 @@ impl Kernels {
                 squared_distance: avx512::squared_distance,
                 first_within: avx512::first_within,
                 within: avx512::within,
+                decode_jpeg: jpeg::decode_avx2,
             }),
             #[cfg(not(target_arch = "x86_64"))]
             Instructions::Avx2 | Instructions::Avx512 => None,
@@ -76,6 +80,7 @@ impl Kernels {
         squared_distance: portable::squared_distance,
         first_within: portable::first_within,
         within: portable::within,
+        decode_jpeg: jpeg::decode_portable,
     };
 
     /// What they are made of.
@@ -126,5 +131,15 @@ impl Kernels {
             let found = unsafe { (self.within)(pair, tile) };
             rows.iter_mut().zip(found).for_each(|(rows, found)| *rows = found & mask);
         }
+    }
+
+    /// Decodes `data`, the bytes behind the header of `scan`, as RGB rows of `width × height × 3` bytes, both sides
+    /// [reduced](Reduction::reduced). What is damaged or missing becomes grey.
+    ///
+    /// # Panics
+    /// When `rgb` has another length.
+    pub fn decode_jpeg(&self, scan: &Scan, data: &[u8], reduction: Reduction, rgb: &mut [u8]) -> Decoded {
+        // SAFETY: `of` gives kernels only where the CPU has their instructions.
+        unsafe { (self.decode_jpeg)(scan, data, reduction, rgb) }
     }
 }

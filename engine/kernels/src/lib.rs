@@ -2,11 +2,13 @@
 //! that maps the index its only `unsafe` code.
 //!
 //! [`Kernels::chosen`] are those of the best [`Instructions`] there are. [`codes`] is the compact copy of embeddings
-//! that a search reads first, [`network`] runs convolutional networks, [`job_pool`] shares work between threads.
+//! that a search reads first, [`network`] runs convolutional networks, [`jpeg`] decodes photos,
+//! [`job_pool`] shares work between threads.
 
 pub mod codes;
 mod instructions;
 pub mod job_pool;
+pub mod jpeg;
 mod kernels;
 pub mod network;
 

@@ -11,7 +11,7 @@ pub use nms::{Overlap, non_maximum_suppression};
 pub use yunet::Yunet;
 
 use crate::model::{Decoder, ModelError, Pack};
-use crate::photo::Photo;
+use crate::photo::{Reduction, View};
 use crate::{BoundingBox, Point};
 
 /// Five points in photo pixels, image-left first: left eye, right eye, nose tip, left mouth corner,
@@ -69,15 +69,29 @@ impl Detector {
     }
 
     /// The faces of `photo` with at least `min_score`, largest first.
-    pub fn detect(&self, photo: &Photo, min_score: f32, options: &DetectOptions) -> Result<Vec<Face>, ModelError> {
+    pub fn detect<'a>(
+        &self,
+        photo: impl Into<View<'a>>,
+        min_score: f32,
+        options: &DetectOptions,
+    ) -> Result<Vec<Face>, ModelError> {
+        let view = photo.into();
         let mut faces = match self {
-            Self::Mtcnn(mtcnn) => mtcnn.detect(photo, min_score, options.min_face)?,
-            Self::Yunet(yunet) => yunet.detect(photo, min_score, options.min_face)?,
+            Self::Mtcnn(mtcnn) => mtcnn.detect(&view, min_score, options.min_face)?,
+            Self::Yunet(yunet) => yunet.detect(&view, min_score, options.min_face)?,
         };
         faces.retain(|face| is_finite(face) && face.bbox.width.max(face.bbox.height) >= options.min_face);
         faces.sort_by(|a, b| b.bbox.area().total_cmp(&a.bbox.area()));
         faces.truncate(options.max_faces);
         Ok(faces)
+    }
+
+    /// The most that a photo of `width × height` pixels may be reduced without showing the detector less.
+    pub fn reduction(&self, width: u32, height: u32, options: &DetectOptions) -> Reduction {
+        match self {
+            Self::Mtcnn(_) => mtcnn::reduction((width, height), options.min_face),
+            Self::Yunet(_) => yunet::reduction((width, height), options.min_face),
+        }
     }
 }
 

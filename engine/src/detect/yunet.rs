@@ -6,7 +6,7 @@
 
 use super::{Face, Overlap, non_maximum_suppression};
 use crate::model::{ModelError, Network, Output};
-use crate::photo::Photo;
+use crate::photo::{Reduction, View};
 use crate::tensor::{ChannelOrder, padded_planes};
 use crate::{BoundingBox, Point};
 
@@ -63,14 +63,14 @@ impl Yunet {
     }
 
     /// Faces in photo pixels, best score first.
-    pub(super) fn detect(&self, photo: &Photo, min_score: f32, min_face: f32) -> Result<Vec<Face>, ModelError> {
-        let (width, height) = input_size(photo, min_face);
-        let shrunk;
-        let input = if (width, height) == (photo.width(), photo.height()) {
-            photo
+    pub(super) fn detect(&self, view: &View<'_>, min_score: f32, min_face: f32) -> Result<Vec<Face>, ModelError> {
+        let (width, height) = input_size((view.width(), view.height()), min_face);
+        let resized;
+        let input = if view.reduction() == Reduction::None && (width, height) == (view.width(), view.height()) {
+            view.photo
         } else {
-            shrunk = photo.resize(width, height);
-            &shrunk
+            resized = view.resize(width, height);
+            &resized
         };
         let padded_width = width.next_multiple_of(SIDE_MULTIPLE) as usize;
         let padded_height = height.next_multiple_of(SIDE_MULTIPLE) as usize;
@@ -84,7 +84,7 @@ impl Yunet {
         faces.sort_by(|a: &Face, b| b.score.total_cmp(&a.score));
         faces.truncate(MAX_CANDIDATES);
         let boxes: Vec<_> = faces.iter().map(|face| (truncated(&face.bbox), face.score)).collect();
-        let (x_scale, y_scale) = (photo.width() as f32 / width as f32, photo.height() as f32 / height as f32);
+        let (x_scale, y_scale) = (view.width() as f32 / width as f32, view.height() as f32 / height as f32);
         Ok(non_maximum_suppression(&boxes, NMS_IOU, Overlap::Union)
             .into_iter()
             .map(|kept| scaled(&faces[kept], x_scale, y_scale))
@@ -135,13 +135,20 @@ impl Yunet {
     }
 }
 
-/// Size of the detector's input before padding.
-fn input_size(photo: &Photo, min_face: f32) -> (u32, u32) {
-    let longest = photo.width().max(photo.height()) as f32;
+/// The most that a photo may be reduced so that the detector still shrinks it.
+pub(super) fn reduction(size: (u32, u32), min_face: f32) -> Reduction {
+    let (width, height) = input_size(size, min_face);
+    let is_enough = |reduction: &&Reduction| reduction.reduced(size.0) >= width && reduction.reduced(size.1) >= height;
+    Reduction::ALL.iter().rev().find(is_enough).copied().unwrap_or_default()
+}
+
+/// Size of the detector's input before padding, for a photo of `width × height` pixels.
+fn input_size((width, height): (u32, u32), min_face: f32) -> (u32, u32) {
+    let longest = width.max(height) as f32;
     let wanted = (USUAL_SIDE / longest).max(SMALLEST_FACE_SEEN / min_face.max(1.0));
     let scale = wanted.min(LARGEST_SIDE / longest).min(1.0);
     let scaled = |side: u32| ((side as f32 * scale).round() as u32).max(1);
-    (scaled(photo.width()), scaled(photo.height()))
+    (scaled(width), scaled(height))
 }
 
 /// The box in whole pixels, in which OpenCV compares boxes; it decides which of two small faces side

@@ -2,10 +2,10 @@
 
 use super::Embedding;
 use crate::BoundingBox;
-use crate::align::align;
+use crate::align::{SimilarityTransform, align};
 use crate::detect::Landmarks;
 use crate::model::{EmbedderEntry, ModelError, Network, Pack};
-use crate::photo::Photo;
+use crate::photo::{Photo, Reduction, View};
 use crate::tensor::planes;
 
 /// An embedder: its network, and how its input is made.
@@ -31,8 +31,16 @@ impl Embedder {
     }
 
     /// The aligned crop of the face with these landmarks.
-    pub fn chip(&self, photo: &Photo, landmarks: &Landmarks) -> Photo {
+    pub fn chip<'a>(&self, photo: impl Into<View<'a>>, landmarks: &Landmarks) -> Photo {
         align(photo, landmarks, &self.entry.template, self.entry.input_side)
+    }
+
+    /// The most that a photo may be reduced so that the crop of the face with these landmarks is not made of fewer
+    /// pixels than it has itself. Up to there alignment halves the whole photo as well, so that the crop stays the same.
+    pub fn reduction(&self, landmarks: &Landmarks) -> Reduction {
+        let shrunk = SimilarityTransform::estimate(&self.entry.template, landmarks).scale();
+        let is_enough = |reduction: &&Reduction| shrunk > reduction.divisor() as f32;
+        Reduction::ALL.iter().rev().find(is_enough).copied().unwrap_or_default()
     }
 
     /// The embedding of the middle of a photo, unaligned: the centred square of half the shorter side.

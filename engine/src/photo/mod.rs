@@ -30,17 +30,22 @@ mod png;
 mod raster;
 mod resize;
 mod source;
+mod view;
 mod webp;
 
 pub use error::{PhotoError, PhotoErrorKind};
+pub use facerecog_kernels::jpeg::Reduction;
 pub use limits::Limits;
+pub use view::{ReducedPhoto, View};
 
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use image::ImageFormat;
+use image::metadata::Orientation;
 
+use crate::Point;
 use format::Format;
 
 /// A decoded photo: upright (EXIF orientation applied), RGB, 8 bits a channel, rows from the top,
@@ -70,7 +75,7 @@ impl Photo {
     /// [`TooManyPixels`](PhotoErrorKind::TooManyPixels),
     /// [`UnknownFormat`](PhotoErrorKind::UnknownFormat) or [`Broken`](PhotoErrorKind::Broken).
     pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Self, PhotoError> {
-        decode(bytes, limits).map_err(PhotoError::from)
+        Ok(decode(bytes, limits, Reduction::None)?.photo)
     }
 
     /// A photo from pixels: `rgb` holds `width × height × 3` bytes.
@@ -133,23 +138,65 @@ pub fn claimed_size(bytes: &[u8]) -> Option<(u32, u32)> {
     Some((size.width.try_into().ok()?, size.height.try_into().ok()?))
 }
 
-fn decode(bytes: &[u8], limits: &Limits) -> Result<Photo, PhotoErrorKind> {
+/// What was decoded of a photo, upright.
+#[derive(Debug)]
+pub(crate) struct Decoded {
+    pub(crate) photo: Photo,
+    reduction: Reduction,
+    /// Of the whole photo.
+    width: u32,
+    height: u32,
+    /// Pixels of the whole photo that the first column and row stand for and that are not in it.
+    before: Point,
+}
+
+fn decode(bytes: &[u8], limits: &Limits, reduction: Reduction) -> Result<Decoded, PhotoErrorKind> {
     limits.check_file(bytes.len() as u64)?;
     let format = Format::sniff(bytes).ok_or(PhotoErrorKind::UnknownFormat)?;
-    let raster = |kind| raster::decode(bytes, kind, format.name(), limits);
+    let raster = |kind| raster::decode(bytes, kind, format.name(), limits).map(Stored::whole);
     // The decoders are not ours, and now and then a file is found that makes one panic. Nothing of
     // theirs outlives the call, so such a file is one more broken file, not the end of the server.
     let decoded = catch_unwind(AssertUnwindSafe(|| match format {
-        Format::Jpeg => jpeg::decode(bytes, limits),
-        Format::Png => png::decode(bytes, limits),
+        Format::Jpeg => jpeg::decode(bytes, limits, reduction),
+        Format::Png => png::decode(bytes, limits).map(Stored::whole),
         Format::WebP => raster(ImageFormat::WebP),
         Format::Gif => raster(ImageFormat::Gif),
         Format::Bmp => raster(ImageFormat::Bmp),
         Format::Tiff => raster(ImageFormat::Tiff),
         Format::Pnm => raster(ImageFormat::Pnm),
     }));
-    let (photo, orientation) = decoded.unwrap_or_else(|_| {
+    let stored = decoded.unwrap_or_else(|_| {
         Err(PhotoErrorKind::Broken { format: format.name(), reason: "its decoder gave up on it".into() })
     })?;
-    Ok(orientation::upright(photo, orientation))
+    Ok(stored.upright())
+}
+
+/// Pixels as a file has them.
+struct Stored {
+    photo: Photo,
+    orientation: Orientation,
+    reduction: Reduction,
+    /// Of the whole photo.
+    width: u32,
+    height: u32,
+}
+
+impl Stored {
+    fn whole((photo, orientation): (Photo, Orientation)) -> Self {
+        let (width, height) = (photo.width, photo.height);
+        Self { photo, orientation, reduction: Reduction::None, width, height }
+    }
+
+    fn upright(self) -> Decoded {
+        let Self { photo, orientation, reduction, width, height } = self;
+        // The last column and row may stand for less than the others.
+        let missing = |pixels: u32| (reduction.reduced(pixels) * reduction.divisor() - pixels) as f32;
+        let (width, height) = orientation::turned((width, height), orientation);
+        let (is_last_left, is_last_above) = orientation::turns_round(orientation);
+        let before = Point::new(
+            if is_last_left { missing(width) } else { 0.0 },
+            if is_last_above { missing(height) } else { 0.0 },
+        );
+        Decoded { photo: orientation::upright(photo, orientation), reduction, width, height, before }
+    }
 }

@@ -24,3 +24,44 @@ pub(super) fn upright(photo: Photo, orientation: Orientation) -> Photo {
     let (width, height) = (image.width(), image.height());
     Photo::from_rgb(width, height, image.into_rgb8().into_raw())
 }
+
+/// A size of the stored photo as one of the upright photo.
+pub(super) fn turned((width, height): (u32, u32), orientation: Orientation) -> (u32, u32) {
+    use Orientation::{Rotate90, Rotate90FlipH, Rotate270, Rotate270FlipH};
+    match orientation {
+        Rotate90 | Rotate90FlipH | Rotate270 | Rotate270FlipH => (height, width),
+        _ => (width, height),
+    }
+}
+
+/// Whether what is last in the stored photo is on the left of the upright photo, and whether it is at its top.
+pub(super) fn turns_round(orientation: Orientation) -> (bool, bool) {
+    use Orientation::{
+        FlipHorizontal, FlipVertical, NoTransforms, Rotate90, Rotate90FlipH, Rotate180, Rotate270, Rotate270FlipH,
+    };
+    match orientation {
+        NoTransforms | Rotate90FlipH => (false, false),
+        FlipHorizontal | Rotate90 => (true, false),
+        FlipVertical | Rotate270 => (false, true),
+        Rotate180 | Rotate270FlipH => (true, true),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_pixel_goes_where_it_is_said_to_go() {
+        for exif in 1..=8 {
+            let orientation = Orientation::from_exif(exif).unwrap();
+            let mut rgb = vec![0; 3 * 2 * 3];
+            rgb[15] = 255;
+            let photo = upright(Photo::from_rgb(2, 3, rgb), orientation);
+            assert_eq!((photo.width(), photo.height()), turned((2, 3), orientation), "{orientation:?}");
+            let at = photo.rgb().iter().position(|&sample| sample == 255).unwrap() as u32 / 3;
+            let is_first = (at % photo.width() == 0, at / photo.width() == 0);
+            assert_eq!(is_first, turns_round(orientation), "{orientation:?}");
+        }
+    }
+}

@@ -25,6 +25,11 @@ impl Photo {
         self.filtered(region, width, height, FilterType::Box)
     }
 
+    /// The part `region` of the photo, which lies inside it, at another size, as [`resize`](Self::resize).
+    pub(super) fn resize_smoothly(&self, region: BoundingBox, width: u32, height: u32) -> Self {
+        self.filtered(region, width, height, FilterType::Bilinear)
+    }
+
     /// The whole photo as a box.
     pub(crate) fn bounds(&self) -> BoundingBox {
         BoundingBox::new(0.0, 0.0, self.width as f32, self.height as f32)

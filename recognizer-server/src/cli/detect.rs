@@ -69,7 +69,7 @@ fn detect(
         let annotations: Vec<_> = faces.iter().map(Annotation::new).collect();
         crate::draw::save(&photo, &annotations, picture)?;
     }
-    Ok(PhotoRecord::answered(path, &photo, faces.iter().map(FaceRecord::new).collect()))
+    Ok(PhotoRecord::answered(path, (photo.width(), photo.height()), faces.iter().map(FaceRecord::new).collect()))
 }
 
 fn describe(record: &PhotoRecord) -> String {

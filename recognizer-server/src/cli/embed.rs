@@ -62,7 +62,7 @@ fn embed_faces(recognizer: &Recognizer, path: &Path, limits: &Limits) -> Result<
         .into_iter()
         .map(|(face, embedding)| FaceRecord { embedding: Some(embedding.values().to_vec()), ..FaceRecord::new(&face) })
         .collect();
-    Ok(PhotoRecord::answered(path, &photo, faces))
+    Ok(PhotoRecord::answered(path, (photo.width(), photo.height()), faces))
 }
 
 fn embed_chip(recognizer: &Recognizer, path: &Path, limits: &Limits) -> Result<PhotoRecord, ErrorRecord> {
@@ -75,7 +75,7 @@ fn embed_chip(recognizer: &Recognizer, path: &Path, limits: &Limits) -> Result<P
         matched: None,
         embedding: Some(embedding.values().to_vec()),
     };
-    Ok(PhotoRecord::answered(path, &chip, vec![face]))
+    Ok(PhotoRecord::answered(path, (chip.width(), chip.height()), vec![face]))
 }
 
 fn describe(record: &PhotoRecord) -> String {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use facerecog_engine::gallery::{EnrolOptions, Gallery, PersonScore, Verify};
-use facerecog_engine::photo::{Limits, Photo};
+use facerecog_engine::photo::{self, Limits, ReducedPhoto, Reduction};
 use facerecog_engine::recognizer::Recognizer;
 use unicode_width::UnicodeWidthStr;
 
@@ -105,14 +105,20 @@ fn identify(
     picture: Option<&Path>,
 ) -> PhotoRecord {
     let answer = || -> Result<PhotoRecord, ErrorRecord> {
-        let photo = Photo::open(path, limits)?;
+        let file = photo::read(path, limits)?;
+        let photo = match picture {
+            // What is painted onto is the whole photo.
+            Some(_) => ReducedPhoto::decode(&file, limits, Reduction::None),
+            None => recognizer.decode(&file, limits, 0.0),
+        };
+        let photo = photo.map_err(|error| error.at(path))?;
         let identified = recognizer.identify(&photo, gallery)?;
         if let Some(picture) = picture {
             let annotations: Vec<_> = identified
                 .iter()
                 .map(|face| Annotation::new(&face.face).named(face.best.as_ref().map(|best| best.person.as_str())))
                 .collect();
-            crate::draw::save(&photo, &annotations, picture)?;
+            crate::draw::save(photo.photo(), &annotations, picture)?;
         }
         let faces = identified
             .iter()
@@ -122,7 +128,10 @@ fn identify(
             })
             .collect();
         let name = best_match(&identified).map_or(NOT_FOUND, |best| best.image_name.as_str());
-        Ok(PhotoRecord { image_name: Some(name.to_owned()), ..PhotoRecord::answered(path, &photo, faces) })
+        Ok(PhotoRecord {
+            image_name: Some(name.to_owned()),
+            ..PhotoRecord::answered(path, (photo.width(), photo.height()), faces)
+        })
     };
     answer().unwrap_or_else(|error| PhotoRecord {
         image_name: Some(NOT_FOUND.to_owned()),

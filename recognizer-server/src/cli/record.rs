@@ -5,7 +5,7 @@ use std::path::Path;
 use facerecog_engine::BoundingBox;
 use facerecog_engine::detect::{Face, Landmarks};
 use facerecog_engine::model::ModelError;
-use facerecog_engine::photo::{Photo, PhotoError};
+use facerecog_engine::photo::PhotoError;
 use facerecog_engine::recognizer::{IdentifyError, Match};
 use serde::Serialize;
 
@@ -60,11 +60,11 @@ pub(crate) struct ErrorRecord {
 }
 
 impl PhotoRecord {
-    pub(crate) fn answered(path: &Path, photo: &Photo, faces: Vec<FaceRecord>) -> Self {
+    pub(crate) fn answered(path: &Path, (width, height): (u32, u32), faces: Vec<FaceRecord>) -> Self {
         Self {
             photo: path.to_string_lossy().into_owned(),
-            width: Some(photo.width()),
-            height: Some(photo.height()),
+            width: Some(width),
+            height: Some(height),
             image_name: None,
             faces,
             error: None,

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use facerecog_engine::photo::{self, Limits, Photo, PhotoError};
+use facerecog_engine::photo::{self, Limits, PhotoError, ReducedPhoto};
+use facerecog_engine::recognizer::Recognizer;
 use tonic::{Code, Status};
 
 use super::jobs::Place;
@@ -60,9 +61,15 @@ impl PhotoAccess {
         }
     }
 
-    /// The photo of a file: not for the network's threads.
-    pub(super) fn decode(&self, file: &PhotoFile) -> Result<Photo, Status> {
-        Photo::decode(&file.content, &self.limits).map_err(|error| {
+    /// The photo of a file, as large as `recognizer` needs it for faces of at least `min_face` pixels: not for the
+    /// network's threads.
+    pub(super) fn decode<'a>(
+        &'a self,
+        file: &'a PhotoFile,
+        recognizer: &Recognizer,
+        min_face: f32,
+    ) -> Result<ReducedPhoto<'a>, Status> {
+        recognizer.decode(&file.content, &self.limits, min_face).map_err(|error| {
             photo_status(&match &file.path {
                 Some(path) => error.at(path),
                 None => error,

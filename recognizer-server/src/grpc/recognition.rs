@@ -57,7 +57,8 @@ impl RecognitionJob {
 
     /// Decodes: not for the network's threads.
     fn recognize(&self, file: &PhotoFile, caller: &Caller<'_>, stages: &mut Stages) -> Result<Recognized, Status> {
-        let photo = timed(&mut stages.decode, || self.photos.decode(file))?;
+        let min_face = self.options.min_face;
+        let photo = timed(&mut stages.decode, || self.photos.decode(file, &self.recognizer, min_face))?;
         caller.still_waits()?;
         let recognition = self.recognizer.recognize(&photo, &self.gallery, &self.options);
         let recognition = recognition.map_err(|error| identify_status(&error))?;

@@ -11,7 +11,8 @@ mod refinement;
 
 use super::Face;
 use crate::model::{ModelError, Network};
-use crate::photo::Photo;
+use crate::photo::{Reduction, View};
+use crate::{BoundingBox, Point};
 use proposal::ProposalNetwork;
 use refinement::{OutputNetwork, RefinementNetwork};
 
@@ -33,9 +34,25 @@ impl Mtcnn {
     }
 
     /// Faces in photo pixels, best score first.
-    pub(super) fn detect(&self, photo: &Photo, min_score: f32, min_face: f32) -> Result<Vec<Face>, ModelError> {
-        let proposed = self.proposal.propose(photo, min_face)?;
-        let refined = self.refinement.refine(photo, proposed)?;
-        self.output.finish(photo, refined, min_score)
+    pub(super) fn detect(&self, view: &View<'_>, min_score: f32, min_face: f32) -> Result<Vec<Face>, ModelError> {
+        let divisor = view.divisor();
+        let proposed = self.proposal.propose(view.photo, min_face / divisor)?;
+        let refined = self.refinement.refine(view.photo, proposed)?;
+        let mut faces = self.output.finish(view.photo, refined, min_score)?;
+        if view.reduction() != Reduction::None {
+            for face in &mut faces {
+                let corner = view.to_whole(Point::new(face.bbox.x, face.bbox.y));
+                face.bbox = BoundingBox::new(corner.x, corner.y, face.bbox.width * divisor, face.bbox.height * divisor);
+                face.landmarks = face.landmarks.map(|point| view.to_whole(point));
+            }
+        }
+        Ok(faces)
     }
+}
+
+/// The most that a photo may be reduced so that the smallest face still fills what the last network looks at.
+pub(super) fn reduction(size: (u32, u32), min_face: f32) -> Reduction {
+    let smallest = proposal::smallest_face(size, min_face);
+    let is_enough = |reduction: &&Reduction| smallest >= (refinement::ONET_SIDE * reduction.divisor()) as f32;
+    Reduction::ALL.iter().rev().find(is_enough).copied().unwrap_or_default()
 }

@@ -149,12 +149,17 @@ impl Level {
     }
 }
 
+/// Side of the smallest face that is looked for on a photo of `width × height` pixels.
+pub(super) fn smallest_face((width, height): (u32, u32), min_face: f32) -> f32 {
+    let (width, height) = (width as f32, height as f32);
+    min_face.max(CELL).max(CELL * (width * height / MAX_PIXELS).sqrt())
+}
+
 /// Scales of the pyramid, the largest first: from the smallest face filling a cell to the photo
 /// filling it.
 fn scales(photo: &Photo, min_face: f32) -> Vec<f32> {
-    let (width, height) = (photo.width() as f32, photo.height() as f32);
-    let largest = (CELL / min_face.max(CELL)).min((MAX_PIXELS / (width * height)).sqrt());
-    let shortest = width.min(height);
+    let largest = CELL / smallest_face((photo.width(), photo.height()), min_face);
+    let shortest = photo.width().min(photo.height()) as f32;
     std::iter::successors(Some(largest), |scale| Some(scale * PYRAMID_FACTOR))
         .take_while(|scale| shortest * scale + (MARGIN as f32) >= CELL)
         .collect()

@@ -12,7 +12,7 @@ const RNET_SIDE: u32 = 24;
 const RNET_MIN_SCORE: f32 = 0.7;
 const RNET_NMS_IOU: f32 = 0.7;
 
-const ONET_SIDE: u32 = 48;
+pub(super) const ONET_SIDE: u32 = 48;
 const ONET_NMS_OVERLAP: f32 = 0.7;
 
 /// Boxes that a thread looks at together: to hand them out one by one takes as long as R-Net.

@@ -64,7 +64,7 @@ impl RecognizerService {
         gallery: &Gallery,
     ) -> Result<Candidate, Status> {
         let image_name = known_name::image_name(image_name, &person, &file.content)?;
-        let photo = self.photos.decode(&file)?;
+        let photo = self.photos.decode(&file, &self.engine, 0.0)?;
         let faces = self.engine.embed_faces(&photo).map_err(|error| identify_status(&error.into()))?;
         let (faces, embeddings): (Vec<Face>, Vec<_>) = faces.into_iter().unzip();
 

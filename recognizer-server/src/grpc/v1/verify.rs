@@ -83,7 +83,7 @@ impl RecognizerService {
 
     fn largest_face(&self, file: &PhotoFile, stages: &mut Stages) -> Result<Option<(Face, Embedding)>, Status> {
         let network_failed = |error: ModelError| identify_status(&error.into());
-        let photo = timed(&mut stages.decode, || self.photos.decode(file))?;
+        let photo = timed(&mut stages.decode, || self.photos.decode(file, &self.engine, 0.0))?;
         let faces = timed(&mut stages.detect, || self.engine.detect(&photo));
         let Some(face) = faces.map_err(network_failed)?.into_iter().next() else { return Ok(None) };
         stages.faces += 1;

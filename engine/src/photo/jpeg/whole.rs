@@ -1,11 +1,11 @@
-//! JPEG: baseline and progressive, grey, YCbCr, RGB, CMYK and YCCK, as far as the file goes.
+//! Files of any kind, every pixel.
 
 use image::metadata::Orientation;
 use zune_core::bytestream::ZCursor;
 use zune_core::colorspace::ColorSpace;
 use zune_core::options::DecoderOptions;
+use zune_jpeg::JpegDecoder;
 use zune_jpeg::errors::DecodeErrors;
-use zune_jpeg::{ImageInfo, JpegDecoder};
 
 use super::{Limits, Photo, PhotoErrorKind, orientation};
 
@@ -31,7 +31,7 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<(Photo, Orientatio
     let info = decoder.info().ok_or_else(|| broken("it has no header"))?;
     let (width, height) = (u32::from(info.width), u32::from(info.height));
     limits.check_size(width, height)?;
-    limits.check_memory(width, height, decode_bytes(&info))?;
+    limits.check_memory(width, height, decode_bytes(width, height, info.components))?;
     // The decoder would leave two of three bytes of each row unwritten.
     if !matches!(info.components, 1 | 3 | 4) {
         return Err(broken(format!("{} channels a pixel", info.components)));
@@ -51,11 +51,11 @@ pub(super) fn decode(bytes: &[u8], limits: &Limits) -> Result<(Photo, Orientatio
 
 /// Bound on the memory that decoding takes: the pixels, and the coefficients of all channels,
 /// which progressive files (and those that store a channel a scan) need until the last scan.
-fn decode_bytes(info: &ImageInfo) -> u64 {
+pub(super) fn decode_bytes(width: u32, height: u32, channels: u8) -> u64 {
     // Sampling factors are at most 4, so that sides are padded to at most 32.
-    let padded = |side: u16| u64::from(side).next_multiple_of(32);
-    let pixels = u64::from(info.width) * u64::from(info.height);
-    pixels * 3 + padded(info.width) * padded(info.height) * u64::from(info.components) * COEFFICIENT_BYTES
+    let padded = |side: u32| u64::from(side).next_multiple_of(32);
+    let pixels = u64::from(width) * u64::from(height);
+    pixels * 3 + padded(width) * padded(height) * u64::from(channels) * COEFFICIENT_BYTES
 }
 
 /// What the decoder says, without the quotes and line ends of its debug output.

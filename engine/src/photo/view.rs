@@ -1,0 +1,141 @@
+//! Photos that were decoded at a part of their sides.
+
+use facerecog_kernels::jpeg::Reduction;
+
+use super::{Decoded, Limits, Photo, PhotoError};
+use crate::{BoundingBox, Point};
+
+/// A photo decoded at a whole, a half, a quarter or an eighth of its sides, for those who need no more of it. Made by
+/// [`Recognizer::decode`](crate::recognizer::Recognizer::decode).
+pub struct ReducedPhoto<'a> {
+    file: &'a [u8],
+    limits: &'a Limits,
+    decoded: Decoded,
+}
+
+impl<'a> ReducedPhoto<'a> {
+    /// Decodes a file held in memory. Only JPEG files are reduced, and of those not the progressive ones and others of
+    /// rare kinds. The limits hold for the photo as the file has it.
+    ///
+    /// # Errors
+    /// As [`Photo::decode`].
+    pub fn decode(file: &'a [u8], limits: &'a Limits, reduction: Reduction) -> Result<Self, PhotoError> {
+        Ok(Self { file, limits, decoded: super::decode(file, limits, reduction)? })
+    }
+
+    /// Width of the whole photo in pixels, at least 1.
+    pub fn width(&self) -> u32 {
+        self.decoded.width
+    }
+
+    /// Height of the whole photo in pixels, at least 1.
+    pub fn height(&self) -> u32 {
+        self.decoded.height
+    }
+
+    /// What was decoded: both sides as [`reduction`](Self::reduction) says, a rest counted as a pixel.
+    pub fn photo(&self) -> &Photo {
+        &self.decoded.photo
+    }
+
+    /// How much was left out.
+    pub fn reduction(&self) -> Reduction {
+        self.decoded.reduction
+    }
+}
+
+impl std::fmt::Debug for ReducedPhoto<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ReducedPhoto({}×{} by {})", self.width(), self.height(), self.reduction().divisor())
+    }
+}
+
+/// A photo to look at, whole or reduced. Whatever is found on it is told in pixels of the whole photo.
+#[derive(Clone, Copy)]
+pub struct View<'a> {
+    pub(crate) photo: &'a Photo,
+    reduction: Reduction,
+    width: u32,
+    height: u32,
+    /// Pixels of the whole photo that the first column and row stand for and that are not in it.
+    before: Point,
+    /// To decode it anew.
+    file: Option<(&'a [u8], &'a Limits)>,
+}
+
+impl std::fmt::Debug for View<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "View({}×{} by {})", self.width, self.height, self.reduction.divisor())
+    }
+}
+
+impl<'a> From<&'a Photo> for View<'a> {
+    fn from(photo: &'a Photo) -> Self {
+        let (width, height) = (photo.width, photo.height);
+        Self { photo, reduction: Reduction::None, width, height, before: Point::default(), file: None }
+    }
+}
+
+impl<'a> From<&'a ReducedPhoto<'_>> for View<'a> {
+    fn from(reduced: &'a ReducedPhoto<'_>) -> Self {
+        Self { file: Some((reduced.file, reduced.limits)), ..Self::from(&reduced.decoded) }
+    }
+}
+
+impl<'a> From<&'a Decoded> for View<'a> {
+    fn from(decoded: &'a Decoded) -> Self {
+        let &Decoded { ref photo, reduction, width, height, before } = decoded;
+        Self { photo, reduction, width, height, before, file: None }
+    }
+}
+
+impl View<'_> {
+    /// Width of the whole photo.
+    pub(crate) fn width(&self) -> u32 {
+        self.width
+    }
+
+    /// Height of the whole photo.
+    pub(crate) fn height(&self) -> u32 {
+        self.height
+    }
+
+    /// Pixels of the whole photo beside each other in one of these.
+    pub(crate) fn divisor(&self) -> f32 {
+        self.reduction.divisor() as f32
+    }
+
+    /// How much of the whole photo is left out.
+    pub(crate) fn reduction(&self) -> Reduction {
+        self.reduction
+    }
+
+    /// Scale and shift by which a coordinate of the whole photo, 0 the middle of the first pixel, becomes one of these
+    /// pixels, for both directions.
+    pub(crate) fn from_whole(&self) -> (f32, Point) {
+        let scale = 1.0 / self.divisor();
+        let shift = |before: f32| (before + 0.5) * scale - 0.5;
+        (scale, Point::new(shift(self.before.x), shift(self.before.y)))
+    }
+
+    /// A point of these pixels in those of the whole photo.
+    pub(crate) fn to_whole(&self, point: Point) -> Point {
+        let (scale, shift) = self.from_whole();
+        Point::new((point.x - shift.x) / scale, (point.y - shift.y) / scale)
+    }
+
+    /// The whole photo at another size, as [`Photo::resize`].
+    pub(crate) fn resize(&self, width: u32, height: u32) -> Photo {
+        let divisor = self.divisor();
+        let part = |pixels: u32| pixels as f32 / divisor;
+        let region =
+            BoundingBox::new(self.before.x / divisor, self.before.y / divisor, part(self.width), part(self.height));
+        self.photo.resize_smoothly(region, width, height)
+    }
+
+    /// The photo decoded anew, less reduced. `None` where that is not possible.
+    pub(crate) fn sharper(&self, reduction: Reduction) -> Option<Decoded> {
+        let (file, limits) = self.file?;
+        super::decode(file, limits, reduction).ok()
+    }
+}
