@@ -247,9 +247,10 @@ impl Dense {
             Way::Gathered => {}
         }
         let lanes = lanes(instructions);
-        let most = most_together(instructions, rows * columns);
-        let pixels = (self.tiles_at_once(lanes, most) * most).min((rows * columns).next_multiple_of(most));
-        pixels * self.gathered_of_pixel(lanes)
+        let (most, all) = (most_pixels(instructions), rows * columns);
+        let pixels = (self.tiles_at_once(lanes, most) * most).min(all.next_multiple_of(most));
+        // A band may have as many as a wide tile, or the map have them and its bands fewer.
+        pixels.max(WIDE_PIXELS.min(all)) * self.gathered_of_pixel(lanes)
     }
 
     /// What [`run`](Self::run) needs for outputs of this size beside scratch, ahead of it.
