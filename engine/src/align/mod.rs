@@ -15,7 +15,7 @@ use crate::photo::{Photo, View};
 /// `landmarks` are in pixels of the whole photo, whatever was decoded of it.
 pub fn align<'a>(photo: impl Into<View<'a>>, landmarks: &Landmarks, template: &Landmarks, side: u32) -> Photo {
     let view = photo.into();
-    let (scale, shift) = view.from_whole();
+    let (scale, shift) = view.scale_and_shift();
     // The transform is taken from crop to photo: that is the direction in which pixels are looked up.
     let to_photo = SimilarityTransform::estimate(template, landmarks);
     warp(view.photo, &to_photo.then(scale, shift.x, shift.y), side)

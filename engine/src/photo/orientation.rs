@@ -60,7 +60,7 @@ mod tests {
             let photo = upright(Photo::from_rgb(2, 3, rgb), orientation);
             assert_eq!((photo.width(), photo.height()), turned((2, 3), orientation), "{orientation:?}");
             let at = photo.rgb().iter().position(|&sample| sample == 255).unwrap() as u32 / 3;
-            let is_first = (at % photo.width() == 0, at / photo.width() == 0);
+            let is_first = (at.is_multiple_of(photo.width()), at / photo.width() == 0);
             assert_eq!(is_first, turns_round(orientation), "{orientation:?}");
         }
     }

@@ -112,15 +112,15 @@ impl View<'_> {
 
     /// Scale and shift by which a coordinate of the whole photo, 0 the middle of the first pixel, becomes one of these
     /// pixels, for both directions.
-    pub(crate) fn from_whole(&self) -> (f32, Point) {
+    pub(crate) fn scale_and_shift(&self) -> (f32, Point) {
         let scale = 1.0 / self.divisor();
         let shift = |before: f32| (before + 0.5) * scale - 0.5;
         (scale, Point::new(shift(self.before.x), shift(self.before.y)))
     }
 
     /// A point of these pixels in those of the whole photo.
-    pub(crate) fn to_whole(&self, point: Point) -> Point {
-        let (scale, shift) = self.from_whole();
+    pub(crate) fn whole_point(&self, point: Point) -> Point {
+        let (scale, shift) = self.scale_and_shift();
         Point::new((point.x - shift.x) / scale, (point.y - shift.y) / scale)
     }
 

@@ -41,9 +41,9 @@ impl Mtcnn {
         let mut faces = self.output.finish(view.photo, refined, min_score)?;
         if view.reduction() != Reduction::None {
             for face in &mut faces {
-                let corner = view.to_whole(Point::new(face.bbox.x, face.bbox.y));
+                let corner = view.whole_point(Point::new(face.bbox.x, face.bbox.y));
                 face.bbox = BoundingBox::new(corner.x, corner.y, face.bbox.width * divisor, face.bbox.height * divisor);
-                face.landmarks = face.landmarks.map(|point| view.to_whole(point));
+                face.landmarks = face.landmarks.map(|point| view.whole_point(point));
             }
         }
         Ok(faces)
