@@ -60,6 +60,8 @@ pub enum DecisionRule {
     Threshold(f32),
     /// At most this share of searches for somebody unknown end with a name.
     SearchRate(f64),
+    /// Both of a threshold and a share of searches: the stricter of them holds.
+    Stricter(f32, f64),
 }
 
 /// The threshold of a search, and what it promises.
@@ -118,7 +120,7 @@ impl Decision {
     /// sum.
     ///
     /// # Errors
-    /// [`DecisionError`], only for [`DecisionRule::SearchRate`].
+    /// [`DecisionError`], only for rules with a share of searches.
     pub fn for_search(&self, rule: DecisionRule, rows: usize, pack: &str) -> Result<SearchDecision, DecisionError> {
         let rows = rows.max(1);
         let threshold = match (rule, &self.error_rates) {
@@ -128,22 +130,23 @@ impl Decision {
                 let rate = DEFAULT_COMPARISON_RATE.min(DEFAULT_SEARCH_RATE / rows as f64).max(rates.least_rate());
                 rates.threshold(rate).unwrap_or(self.threshold)
             }
-            (DecisionRule::SearchRate(_), None) => {
-                return Err(DecisionError::NotMeasured { pack: pack.to_owned() });
-            }
-            (DecisionRule::SearchRate(search_rate), Some(rates)) => {
-                let comparison_rate = search_rate / rows as f64;
-                rates.threshold(comparison_rate).ok_or_else(|| DecisionError::BeyondMeasurement {
-                    pack: pack.to_owned(),
-                    search_rate,
-                    rows,
-                    comparison_rate,
-                    least_rate: rates.least_rate(),
-                })?
-            }
+            (DecisionRule::SearchRate(rate), _) => self.threshold_of_search(rate, rows, pack)?,
+            (DecisionRule::Stricter(threshold, rate), _) => threshold.min(self.threshold_of_search(rate, rows, pack)?),
         };
         let rate = self.error_rates.as_ref().and_then(|rates| rates.false_match_rate(threshold));
         Ok(SearchDecision { threshold, false_match_rate: rate.map(|rate| of_search(rate, rows)) })
+    }
+
+    fn threshold_of_search(&self, search_rate: f64, rows: usize, pack: &str) -> Result<f32, DecisionError> {
+        let Some(rates) = &self.error_rates else { return Err(DecisionError::NotMeasured { pack: pack.to_owned() }) };
+        let comparison_rate = search_rate / rows as f64;
+        rates.threshold(comparison_rate).ok_or_else(|| DecisionError::BeyondMeasurement {
+            pack: pack.to_owned(),
+            search_rate,
+            rows,
+            comparison_rate,
+            least_rate: rates.least_rate(),
+        })
     }
 }
 
@@ -189,6 +192,8 @@ mod tests {
         assert_eq!(threshold(DecisionRule::SearchRate(1e-2), 1), 0.6);
         assert_eq!(threshold(DecisionRule::SearchRate(1e-2), 10), 0.5);
         assert_eq!(threshold(DecisionRule::SearchRate(1e-2), 100), 0.45);
+        assert_eq!(threshold(DecisionRule::Stricter(0.55, 1e-2), 10), 0.5);
+        assert_eq!(threshold(DecisionRule::Stricter(0.4, 1e-2), 10), 0.4);
         let error = decision(Some(rates())).for_search(DecisionRule::SearchRate(1e-2), 1000, "p").unwrap_err();
         let message = error.to_string();
         assert!(message.contains("1e-5 a comparison") && message.contains("at least 1e-1"), "{message}");
@@ -228,7 +233,8 @@ mod tests {
 
     #[test]
     fn the_measured_map_stands_before_one_by_hand() {
-        let rates = toml::to_string(&rates()).unwrap().replace("[[operating_points]]", "[[error_rates.operating_points]]");
+        let rates =
+            toml::to_string(&rates()).unwrap().replace("[[operating_points]]", "[[error_rates.operating_points]]");
         let rates = rates.replace("[probability]", "[error_rates.probability]");
         let text = format!("threshold = 0.5\nprobability = {{ midpoint = 0.1, slope = 1 }}\n[error_rates]\n{rates}");
         let decision: Decision = toml::from_str(&text).unwrap();

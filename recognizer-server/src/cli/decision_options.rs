@@ -9,8 +9,8 @@ use super::error::CliError;
 #[derive(Debug, Clone, Copy, Default, Args)]
 #[command(next_help_heading = "Decision options")]
 pub(crate) struct DecisionOptions {
-    /// Distance below which two faces are of the same person [default: see --fmr]
-    #[arg(long, value_name = "DISTANCE", value_parser = distance, conflicts_with = "fmr")]
+    /// Distance below which two faces are of the same person; with --fmr the stricter of both holds [default: see --fmr]
+    #[arg(long, value_name = "DISTANCE", value_parser = distance)]
     threshold: Option<f32>,
     /// Most of the searches for somebody unknown that may end with a name, as a share of 1; of N known photos each
     /// gets the Nth part of it [default: 0.0001 for each, and 0.01 for all together, as measured of the pack]
@@ -21,7 +21,8 @@ pub(crate) struct DecisionOptions {
 impl DecisionOptions {
     pub(crate) fn rule(self) -> DecisionRule {
         match (self.threshold, self.fmr) {
-            (Some(threshold), _) => DecisionRule::Threshold(threshold),
+            (Some(threshold), Some(rate)) => DecisionRule::Stricter(threshold, rate),
+            (Some(threshold), None) => DecisionRule::Threshold(threshold),
             (None, Some(rate)) => DecisionRule::SearchRate(rate),
             (None, None) => DecisionRule::Calibrated,
         }

@@ -304,9 +304,8 @@ impl<'a> Comparisons<'a> {
             plan.extrapolated.clear();
         }
         let (thresholds, tail) = self.thresholds(&plan, &|_| 1.0)?;
-        let replicates = replicate(self.people, |weights| {
-            Some(self.thresholds(&plan, &|person| f64::from(weights[person]))?.0)
-        });
+        let replicates =
+            replicate(self.people, |weights| Some(self.thresholds(&plan, &|person| f64::from(weights[person]))?.0));
         let rounded: Vec<f32> = thresholds.iter().map(|&threshold| round_down(threshold)).collect();
         let misses = self.misses(&rounded);
         let rates = plan.measured.iter().chain(&plan.extrapolated);

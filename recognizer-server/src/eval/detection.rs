@@ -55,7 +55,8 @@ pub(crate) fn read_boxes(path: &Path) -> Result<Vec<LabelledPhoto>, BoxesError> 
     let mut photos: Vec<LabelledPhoto> = Vec::new();
     let mut places: HashMap<PathBuf, usize> = HashMap::new();
     for row in reader.deserialize() {
-        let Row { image, x, y, width, height, group } = row.map_err(|error: csv::Error| unreadable(error.to_string()))?;
+        let Row { image, x, y, width, height, group } =
+            row.map_err(|error: csv::Error| unreadable(error.to_string()))?;
         let wrong = |what: &str| unreadable(format!("{}: {what}", image.display()));
         let face = match (x, y, width, height) {
             (None, None, None, None) => None,
@@ -270,7 +271,8 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_named() {
-        let lines = ["a.jpg,1,2,3,", "a.jpg,1,2,0,4", "a.jpg,NaN,2,3,4", "a.jpg,,,,\na.jpg,1,2,3,4", "a.jpg,x,2,3,4", ""];
+        let lines =
+            ["a.jpg,1,2,3,", "a.jpg,1,2,0,4", "a.jpg,NaN,2,3,4", "a.jpg,,,,\na.jpg,1,2,3,4", "a.jpg,x,2,3,4", ""];
         for lines in lines {
             let message = read(&format!("image,x,y,width,height\n{lines}\n")).unwrap_err().to_string();
             assert!(message.contains("a.jpg") || message.contains("line") || message.contains("no photo"), "{message}");
@@ -279,7 +281,8 @@ mod tests {
 
     #[test]
     fn a_face_is_found_once() {
-        let photo = Looked::new(&[square(0.0), square(20.0)], [(square(1.0), 0.7), (square(0.0), 0.9), (square(9.0), 0.8)]);
+        let photo =
+            Looked::new(&[square(0.0), square(20.0)], [(square(1.0), 0.7), (square(0.0), 0.9), (square(9.0), 0.8)]);
         let right: Vec<bool> = photo.found.iter().map(|found| found.right).collect();
         assert_eq!(right, [true, false, false]);
         assert_eq!(photo.faces.iter().map(|face| face.1).collect::<Vec<_>>(), [Some(0.9), None]);

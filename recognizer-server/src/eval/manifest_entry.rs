@@ -135,7 +135,10 @@ mod tests {
         // What is said of the next table stays above it.
         let manifest = "a\n[packs.x.decision.error_rates]\npeople = 1\n\n# of the next\n[next]\nb\n";
         let replaced = replace(manifest, "x", &rates());
-        assert!(replaced.starts_with("a\n[packs.x") && replaced.ends_with("]\n\n# of the next\n[next]\nb\n"), "{replaced}");
+        assert!(
+            replaced.starts_with("a\n[packs.x") && replaced.ends_with("]\n\n# of the next\n[next]\nb\n"),
+            "{replaced}"
+        );
     }
 
     fn facerecog_models() -> &'static str {

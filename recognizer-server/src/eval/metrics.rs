@@ -1,4 +1,4 @@
-//! Accuracy, true accepts at a bound on false ones, and equal error rate of scored pairs.
+//! Accuracy of scored pairs over folds.
 //!
 //! A pair is accepted as one person when its distance lies under a threshold.
 
@@ -96,18 +96,6 @@ fn best_threshold(mut pairs: Vec<ScoredPair>) -> f64 {
     best.get(best.len() / 2).copied().unwrap_or(0.0)
 }
 
-/// The share of true pairs accepted at the most lenient threshold that accepts at most the share `far`
-/// of the false ones, over all pairs.
-pub(crate) fn tar_at_far(pairs: &[ScoredPair], far: f64) -> Result<f64, MetricsError> {
-    Ok(roc(pairs)?.true_accepts_at(far))
-}
-
-/// The rate at which false accepts and false rejects are equally many, between two thresholds by
-/// linear interpolation.
-pub(crate) fn equal_error_rate(pairs: &[ScoredPair]) -> Result<f64, MetricsError> {
-    Ok(roc(pairs)?.equal_error_rate())
-}
-
 /// The rates over all pairs, whatever their folds.
 pub(crate) fn roc(pairs: &[ScoredPair]) -> Result<Roc, MetricsError> {
     let scored = pairs.iter().map(|pair| Scored { same: pair.same, distance: pair.distance }).collect();
@@ -156,13 +144,13 @@ mod tests {
     #[test]
     fn true_accepts_agree_with_scikit_learn() {
         for (far, expected) in [(1e-1, 0.71), (1e-2, 0.6), (1e-3, 0.59)] {
-            close(tar_at_far(&pairs(), far).unwrap(), expected);
+            close(roc(&pairs()).unwrap().true_accepts_at(far), expected);
         }
     }
 
     #[test]
     fn equal_error_rate_agrees_with_scikit_learn() {
-        close(equal_error_rate(&pairs()).unwrap(), 0.186_666_666_666_666_68);
+        close(roc(&pairs()).unwrap().equal_error_rate(), 0.186_666_666_666_666_68);
     }
 
     #[test]
@@ -180,8 +168,9 @@ mod tests {
         let accuracy = fold_accuracy(&pairs).unwrap();
         close(accuracy.mean, 1.0);
         close(accuracy.std, 0.0);
-        close(equal_error_rate(&pairs).unwrap(), 0.0);
-        close(tar_at_far(&pairs, 1e-3).unwrap(), 1.0);
+        let roc = roc(&pairs).unwrap();
+        close(roc.equal_error_rate(), 0.0);
+        close(roc.true_accepts_at(1e-3), 1.0);
     }
 
     #[test]
@@ -189,7 +178,7 @@ mod tests {
         let pair = |same| ScoredPair { fold: 0, same, distance: 0.5 };
         let only_same = [pair(true)];
         assert_eq!(fold_accuracy(&only_same), Err(MetricsError::OneKind { same: 1, different: 0 }));
-        assert_eq!(equal_error_rate(&only_same), Err(MetricsError::OneKind { same: 1, different: 0 }));
+        assert_eq!(roc(&only_same), Err(MetricsError::OneKind { same: 1, different: 0 }));
         assert_eq!(fold_accuracy(&[pair(true), pair(false)]), Err(MetricsError::OneFold));
     }
 }

@@ -110,7 +110,8 @@ mod tests {
     #[test]
     fn columns_are_found_by_name() {
         let pairs = read("same,fold,image_a,image_b\n1,3,a b.jpg,\"c,d.jpg\"\nFalse,0,e.jpg,f.jpg\n").unwrap();
-        let pair = |fold, same, a: &str, b: &str| Pair { fold, same, image_a: a.into(), image_b: b.into(), group: None };
+        let pair =
+            |fold, same, a: &str, b: &str| Pair { fold, same, image_a: a.into(), image_b: b.into(), group: None };
         assert_eq!(pairs, [pair(3, true, "a b.jpg", "c,d.jpg"), pair(0, false, "e.jpg", "f.jpg")]);
     }
 

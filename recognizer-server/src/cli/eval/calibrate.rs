@@ -9,10 +9,10 @@ use facerecog_engine::model::{ErrorRates, Manifest};
 use serde::Serialize;
 use walkdir::WalkDir;
 
+use super::super::Outcome;
 use super::super::error::CliError;
 use super::super::photo_list::has_photo_extension;
 use super::super::session::Session;
-use super::super::{Outcome, table};
 use super::embedding::{EmbeddedPhotos, EmbeddingOptions};
 use super::report::{PICTURES, ReportOptions, common_notes, picture};
 use crate::eval::calibration::{BIN, CalibrationError, Comparisons, LabelledPhoto, Pairing, PhotoPair};
@@ -207,11 +207,8 @@ fn report(
         ]
     });
     let headings = ["false matches a comparison", "threshold", "misses a comparison", ""];
-    let table = Table {
-        title: "Thresholds".to_owned(),
-        headings: headings.map(str::to_owned).to_vec(),
-        rows: rows.collect(),
-    };
+    let table =
+        Table { title: "Thresholds".to_owned(), headings: headings.map(str::to_owned).to_vec(), rows: rows.collect() };
     let shown = |pairs: &[PhotoPair]| {
         let picture = |pair: &PhotoPair| {
             let (a, b) = (paths[pair.a].0, paths[pair.b].0);

@@ -154,8 +154,7 @@ fn groups(list: &[LabelledPhoto], looked: &[Looked], min_score: f32) -> Vec<Grou
     by_group
         .into_iter()
         .map(|(group, looked)| {
-            let DetectionRates { precision, recall, false_faces } =
-                detection_rates(looked.iter().copied(), min_score);
+            let DetectionRates { precision, recall, false_faces } = detection_rates(looked.iter().copied(), min_score);
             GroupRecord {
                 group: group.to_owned(),
                 photos: looked.len(),
@@ -320,7 +319,11 @@ fn worst(
         let faces = looked.faces.iter().filter(|(_, by)| by.is_none_or(|score| score < min_score));
         missed.extend(faces.map(|&(face, _)| (image, face, face.area())));
     }
-    let row = |title: &str, explanation: &str, worst: &mut Vec<(&Path, BoundingBox, f32)>, what: &str| -> Result<PictureRow, CliError> {
+    let row = |title: &str,
+               explanation: &str,
+               worst: &mut Vec<(&Path, BoundingBox, f32)>,
+               what: &str|
+     -> Result<PictureRow, CliError> {
         worst.sort_by(|a, b| b.2.total_cmp(&a.2));
         let mut pictures = Vec::new();
         for &(image, bbox, score) in worst.iter().take(PICTURES) {

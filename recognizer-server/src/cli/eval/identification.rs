@@ -199,7 +199,8 @@ fn report(
 ) -> Result<Report, CliError> {
     let nearest = |known: bool| {
         let of_kind = detail.searches.iter().filter(|search| search.known == known);
-        let distance = |search: &Search<'_>| if known { search.own } else { search.other }.map(|n| f64::from(n.distance));
+        let distance =
+            |search: &Search<'_>| if known { search.own } else { search.other }.map(|n| f64::from(n.distance));
         of_kind.filter_map(distance).collect()
     };
     let kinds = [("known people to themselves", nearest(true)), ("strangers to the nearest", nearest(false))];

@@ -40,7 +40,8 @@ impl ReportOptions {
 
 /// Curves of false accepts against what is rightly accepted and what is missed.
 pub(super) fn roc_charts(curves: &[(&str, &Roc)], names: &RocNames, at: Option<Mark>) -> Vec<Chart> {
-    let least = curves.iter().flat_map(|(_, roc)| roc.points()).map(|point| point.false_accepts).filter(|far| *far > 0.0);
+    let least =
+        curves.iter().flat_map(|(_, roc)| roc.points()).map(|point| point.false_accepts).filter(|far| *far > 0.0);
     let least = 10f64.powf(least.fold(0.1, f64::min).log10().floor().max(-7.0));
     let series = |place: fn(&RocPoint) -> (f64, f64)| {
         curves
@@ -51,7 +52,8 @@ pub(super) fn roc_charts(curves: &[(&str, &Roc)], names: &RocNames, at: Option<M
             })
             .collect()
     };
-    let marked = |y: fn(f64) -> f64| at.iter().map(|at| Mark { x: at.x, y: y(at.y), label: at.label.clone() }).collect();
+    let marked =
+        |y: fn(f64) -> f64| at.iter().map(|at| Mark { x: at.x, y: y(at.y), label: at.label.clone() }).collect();
     let roc = Lines {
         title: format!("ROC: {} by {}", names.accepts, names.false_accepts),
         x: Axis::log(names.false_accepts, least),

@@ -16,17 +16,14 @@ const JPEG_QUALITY: u8 = 82;
 /// Longest side of a cut-out, in pixels.
 const LONGEST_SIDE: f32 = 150.0;
 
-/// Why there is no picture.
-pub(crate) type ChipError = ImageError;
-
 /// The `data:` address of the crop that the embedder sees of a face.
-pub(crate) fn aligned(photo: &Photo, face: &Face, embedder: &EmbedderEntry) -> Result<String, ChipError> {
+pub(crate) fn aligned(photo: &Photo, face: &Face, embedder: &EmbedderEntry) -> Result<String, ImageError> {
     data_address(&align(photo, &face.landmarks, &embedder.template, embedder.input_side))
 }
 
 /// The `data:` address of a part of a photo with half its size around it, as far as it is on the photo; `None` for a part
 /// that is beyond.
-pub(crate) fn cut_out(photo: &Photo, bbox: &BoundingBox) -> Option<Result<String, ChipError>> {
+pub(crate) fn cut_out(photo: &Photo, bbox: &BoundingBox) -> Option<Result<String, ImageError>> {
     let (center, half) = (bbox.center(), bbox.width.max(bbox.height) * 0.75);
     let clip = |from: f32, to: f32, end: u32| {
         let (from, to) = (from.clamp(0.0, end as f32) as usize, to.clamp(0.0, end as f32) as usize);
@@ -45,7 +42,7 @@ pub(crate) fn cut_out(photo: &Photo, bbox: &BoundingBox) -> Option<Result<String
     Some(data_address(&part.resize(scaled(part.width()), scaled(part.height()))))
 }
 
-fn data_address(photo: &Photo) -> Result<String, ChipError> {
+fn data_address(photo: &Photo) -> Result<String, ImageError> {
     let mut jpeg = Vec::new();
     JpegEncoder::new_with_quality(&mut jpeg, JPEG_QUALITY).encode(
         photo.rgb(),

@@ -12,7 +12,7 @@ use std::path::Path;
 use askama::Template;
 
 pub(crate) use chart::{Axis, Chart, Histogram, Lines, Mark, Series};
-pub(crate) use chip::{ChipError, aligned, cut_out};
+pub(crate) use chip::{aligned, cut_out};
 
 use super::bootstrap::Rate;
 
