@@ -75,7 +75,8 @@ impl Measurement<'_> {
         // The promise is 1 %, and the search does not give away much more or less.
         let stated = number(&measured, "/stated_false_match_rate");
         assert!((0.009..=0.010_01).contains(&stated), "{measured}");
-        let [mean, low, high] = ["mean", "low", "high"].map(|end| number(&measured, &format!("/false_match_rate/{end}")));
+        let [mean, low, high] =
+            ["mean", "low", "high"].map(|end| number(&measured, &format!("/false_match_rate/{end}")));
         assert!(low <= stated && mean <= 1.5 * stated, "more strangers get a name than is stated: {measured}");
         assert!(high >= stated / 2.0, "far fewer strangers get a name than is stated: {measured}");
 
@@ -95,7 +96,8 @@ impl Measurement<'_> {
         for folder in fs::read_dir(self.lfw.join("images")).unwrap() {
             let folder = folder.unwrap();
             let name = folder.file_name().into_string().unwrap();
-            let photos = fs::read_dir(folder.path()).unwrap().map(|photo| photo.unwrap().file_name().into_string().unwrap());
+            let photos =
+                fs::read_dir(folder.path()).unwrap().map(|photo| photo.unwrap().file_name().into_string().unwrap());
             let mut photos: Vec<String> = photos.map(|photo| format!("images/{name}/{photo}")).collect();
             photos.sort();
             people.insert(name, photos);
