@@ -35,19 +35,24 @@ fn photos(dir: &Path) {
         ("known_people/biden.jpg", "biden.jpg"),
         ("examples/obama2.jpg", "obama2.jpg"),
         ("examples/obama3.jpg", "obama3.jpg"),
+        ("examples/astronaut.jpg", "astronaut.jpg"),
         ("examples/astronaut.jpg", HOSTILE),
         ("examples/chelsea.png", "chelsea.png"),
     ] {
         fs::copy(repository.join(from), dir.join(to)).unwrap();
     }
     let hostile = HOSTILE.replace('"', "\"\"");
-    let people = format!(
-        "role,person,image,group\n\
-         gallery,obama,obama.jpg,\ngallery,biden,biden.jpg,\n\
-         probe,obama,obama2.jpg,one\nprobe,obama,obama3.jpg,one\n\
-         probe,\"{hostile}\",\"{hostile}\",\"{hostile}\"\nprobe,cat,chelsea.png,two\n"
-    );
-    fs::write(dir.join("people.csv"), people).unwrap();
+    let people = |astronaut: &str| {
+        format!(
+            "role,person,image,group\n\
+             gallery,Barack Obama,obama.jpg,\ngallery,Joe Biden,biden.jpg,\n\
+             probe,Barack Obama,obama2.jpg,outside\nprobe,Barack Obama,obama3.jpg,inside\n\
+             probe,{astronaut}\nprobe,a cat,chelsea.png,outside\n"
+        )
+    };
+    fs::write(dir.join("people.csv"), people("Eileen Collins,astronaut.jpg,inside")).unwrap();
+    let astronaut = format!("\"{hostile}\",\"{hostile}\",\"{hostile}\"");
+    fs::write(dir.join("hostile.csv"), people(&astronaut)).unwrap();
     let pairs = format!(
         "fold,same,image_a,image_b,group\n\
          0,1,obama.jpg,obama2.jpg,one\n0,0,obama.jpg,biden.jpg,one\n\
@@ -86,7 +91,7 @@ fn people_are_identified_and_strangers_are_not() {
     let stated = found["stated_false_match_rate"].as_f64().unwrap();
     assert!((stated - 2e-4).abs() < 2e-5, "1e-4 for each of two known photos: {stated}");
     let groups: Vec<&str> = found["groups"].as_array().unwrap().iter().map(|g| g["group"].as_str().unwrap()).collect();
-    assert_eq!(groups, [HOSTILE, "one", "two"]);
+    assert_eq!(groups, ["inside", "outside"]);
 
     // Without a column of groups the answer has exactly these keys.
     let without = fs::read_to_string(&list).unwrap().replace("person,image,group", "person,image,x");
@@ -156,8 +161,9 @@ fn reports_need_nothing_beside_them() {
     let of = |name: &str| dir.path().join(name);
     let boxes = boxes(dir.path());
     let examples = support::repository().join("examples");
-    let reports = ["identification", "verification", "detection"].map(|name| of(&format!("{name}.html")));
+    let reports = ["identification", "verification", "detection", "hostile"].map(|name| of(&format!("{name}.html")));
     eval(&["identification", "--html"], &[&reports[0], &of("people.csv")]);
+    eval(&["identification", "--html"], &[&reports[3], &of("hostile.csv")]);
     eval(&["verification", "--html"], &[&reports[1], &of("pairs.csv")]);
     eval(&["detection", "--html"], &[&reports[2], &boxes, Path::new("--root"), &examples]);
 
@@ -180,7 +186,7 @@ fn reports_need_nothing_beside_them() {
     }
     assert_eq!(printed(look.args(&reports)).as_deref(), Some("ok"));
     // Names are there as text.
-    let text = fs::read_to_string(&reports[0]).unwrap();
+    let text = fs::read_to_string(&reports[3]).unwrap();
     assert!(text.contains("&#60;img src=x onerror=alert(1)&#62;") && !text.contains("<img src=x"), "not escaped");
 }
 

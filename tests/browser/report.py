@@ -51,7 +51,7 @@ def look(browser, report, picture, wrong):
         if broken:
             wrong.append(f"{report}, {scheme}: {broken}")
     if picture:
-        page.screenshot(path=picture)
+        page.screenshot(path=picture, full_page=True)
     context.close()
 
 

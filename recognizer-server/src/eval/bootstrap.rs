@@ -103,12 +103,8 @@ pub(crate) fn rate(people: &[Count]) -> Option<Rate> {
     let share = |count: Count| (count.tried > 0).then(|| count.happened as f64 / count.tried as f64);
     let total: Count = people.iter().copied().sum();
     let mean = share(total)?;
-    let unseen = 1.0 - ((1.0 - CONFIDENCE) / 2.0).powf(1.0 / people.len() as f64);
-    if total.happened == 0 {
-        return Some(Rate { mean, low: 0.0, high: unseen });
-    }
-    if total.happened == total.tried {
-        return Some(Rate { mean, low: 1.0 - unseen, high: 1.0 });
+    if let Some(rate) = certain(mean, people.len()) {
+        return Some(rate);
     }
     let values = replicate(people.len(), |weights| {
         let drawn = people.iter().zip(weights).map(|(count, &weight)| Count {
@@ -119,6 +115,16 @@ pub(crate) fn rate(people: &[Count]) -> Option<Rate> {
     });
     let Interval { low, high } = percentiles(values)?;
     Some(Rate { mean, low, high })
+}
+
+/// The interval of what happened to none of so many people, or to all, see [`rate`]; `None` for any other share.
+pub(crate) fn certain(mean: f64, people: usize) -> Option<Rate> {
+    let unseen = 1.0 - ((1.0 - CONFIDENCE) / 2.0).powf(1.0 / people.max(1) as f64);
+    match mean {
+        0.0 => Some(Rate { mean, low: 0.0, high: unseen }),
+        1.0 => Some(Rate { mean, low: 1.0 - unseen, high: 1.0 }),
+        _ => None,
+    }
 }
 
 /// Sebastiano Vigna's generator. Generators of crates may change their numbers with a release; a calibration must not.

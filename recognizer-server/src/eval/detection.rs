@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use facerecog_engine::BoundingBox;
 use serde::Deserialize;
 
-use super::bootstrap::{Count, Interval, Rate, percentiles, replicate};
+use super::bootstrap::{Count, Interval, Rate, certain, percentiles, replicate};
 
 /// Share of their union that two boxes of one face have in common, as in PASCAL VOC and WIDER FACE.
 pub(crate) const LEAST_OVERLAP: f32 = 0.5;
@@ -239,6 +239,9 @@ pub(crate) fn average_precision(photos: &[Looked]) -> Option<Rate> {
         return None;
     }
     let mean: f64 = of_curve(&|_| 1.0);
+    if let Some(rate) = certain(mean, photos.iter().filter(|photo| !photo.faces.is_empty()).count()) {
+        return Some(rate);
+    }
     let values = replicate(photos.len(), |weights| {
         let faces = photos.iter().zip(weights).any(|(photo, &weight)| weight > 0 && !photo.faces.is_empty());
         faces.then(|| of_curve(&|index| f64::from(weights[index])))

@@ -1,12 +1,12 @@
 //! Searches for people among known people, and how they end: closed set (whoever is searched for is known) and open set
 //! (nobody is), as in NIST's FRVT 1:N.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use facerecog_engine::embed::distance;
 use rayon::prelude::*;
 
-use super::bootstrap::{Count, Interval, Rate, percentiles, rate, replicate};
+use super::bootstrap::{Count, Interval, Rate, certain, percentiles, rate, replicate};
 use super::roc::{Roc, Scored};
 
 /// A known photo, or one that is searched for.
@@ -147,6 +147,10 @@ impl OpenSet {
     /// The rate at the most lenient threshold under which at most the share `far` of strangers is taken for somebody.
     pub(crate) fn detection_and_identification(&self, far: f64) -> Rate {
         let mean = self.roc.true_accepts_at(far);
+        let known = self.scored.iter().zip(&self.people).filter(|(scored, _)| scored.same).map(|(_, &person)| person);
+        if let Some(rate) = certain(mean, known.collect::<BTreeSet<usize>>().len()) {
+            return rate;
+        }
         let values = replicate(self.people_count, |weights| {
             let roc = Roc::weighted(&self.scored, |index| f64::from(weights[self.people[index]]))?;
             Some(roc.true_accepts_at(far))

@@ -15,7 +15,7 @@ use super::super::{Outcome, table};
 use super::embedding::{EmbeddedPhotos, EmbeddingOptions};
 use super::percent;
 use super::report::{PICTURES, ReportOptions, RocNames, common_notes, distance_histogram, picture, roc_charts};
-use crate::eval::bootstrap::{Count, Interval, Rate, percentiles, rate, replicate};
+use crate::eval::bootstrap::{Count, Interval, Rate, certain, percentiles, rate, replicate};
 use crate::eval::report::{PictureRow, Report, Table, with_interval};
 use crate::eval::roc::{Roc, Scored};
 use crate::eval::{
@@ -242,7 +242,7 @@ fn intervals(pairs: &[Pair], scored: &[ScoredPair], right: &[bool]) -> Result<In
         .collect();
     sorted.par_sort_by(|a, b| a.0.distance.total_cmp(&b.0.distance));
     let by_distance: Vec<Scored> = sorted.iter().map(|pair| pair.0).collect();
-    let drawn = replicate(people.people, |weights| {
+    let measure = |weights: &[u32]| {
         let weight = |index: usize| {
             let (scored, [a, b], _) = &sorted[index];
             f64::from(if scored.same { weights[*a] } else { weights[*a] * weights[*b] })
@@ -254,8 +254,13 @@ fn intervals(pairs: &[Pair], scored: &[ScoredPair], right: &[bool]) -> Result<In
             right += if pair.2 { weight(index) } else { 0.0 };
         }
         Some([right / all, roc.true_accepts_at(1e-2), roc.true_accepts_at(1e-3), roc.equal_error_rate(), roc.area()])
-    });
+    };
+    let measured = measure(&vec![1; people.people]);
+    let drawn = replicate(people.people, measure);
     let interval = |index: usize| {
+        if let Some(Rate { low, high, .. }) = measured.and_then(|values| certain(values[index], people.people)) {
+            return Ok(Interval { low, high });
+        }
         percentiles(drawn.iter().map(|values: &[f64; 5]| values[index]).collect())
             .ok_or_else(|| CliError::Usage("the pairs are of too few people for intervals".to_owned()))
     };
