@@ -48,7 +48,7 @@ pub(crate) fn fit(same: &[u64], different: &[u64], bin: f64) -> Logistic {
         // Newton's step may be too long far from the answer.
         let mut share = 1.0;
         let mut next = loss(a - step_a, b - step_b);
-        while !(next <= last) && share > 1e-10 {
+        while (next > last || next.is_nan()) && share > 1e-10 {
             share /= 2.0;
             next = loss(a - share * step_a, b - share * step_b);
         }
