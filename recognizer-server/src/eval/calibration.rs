@@ -407,10 +407,13 @@ mod tests {
         let comparisons = Comparisons::new(&photos, Pairing::All, 60).unwrap();
         assert_eq!((comparisons.same_pairs(), comparisons.different_pairs()), (60, 60 * 59 / 2 * 4));
         // 1 % of 7,080 are 70; neighbours are 0.75 apart 59 times, then 1.0 apart 118 times.
-        let (thresholds, _) = comparisons.thresholds(&Plan::new(7080.0), &|_| 1.0).unwrap();
+        let plan = Plan { extrapolated: vec![], ..Plan::new(7080.0) };
+        let (thresholds, _) = comparisons.thresholds(&plan, &|_| 1.0).unwrap();
         assert_eq!(thresholds[0], 1.0);
         let rates = comparisons.error_rates("a line", "2026-01-02", 0).unwrap();
         assert_eq!((rates.operating_points[0].threshold, rates.operating_points[0].miss_rate), (1.0, 0.0));
+        // Distances that are all alike have no tail to go on from.
+        assert_eq!((rates.operating_points.len(), rates.extrapolation), (1, None));
         assert_eq!(comparisons.farthest_same(3).len(), 3);
         assert_eq!(comparisons.farthest_same(3)[0], PhotoPair { a: 0, b: 1, distance: 0.25 });
     }
