@@ -23,6 +23,9 @@ const EXTRAPOLATED_DECADES: f64 = 1e-3;
 /// Share of the pairs of different people that the tail is fitted to.
 const TAIL: f64 = 1e-3;
 
+/// Pairs that a tail is fitted to, at least: draws of people have fewer, and must have some.
+const LEAST_TAIL: f64 = 400.0;
+
 /// Pairs of different people that are kept, as a share: the most lenient rate and what draws of people may need more.
 const KEPT: f64 = 3e-2;
 
@@ -362,9 +365,11 @@ impl Plan {
         let measurable = |rate: &f64| rate * different_pairs >= LEAST_MATCHES;
         let measured: Vec<f64> = RATES.iter().copied().filter(measurable).collect();
         let least = measured.last().copied().unwrap_or(1.0) * EXTRAPOLATED_DECADES * 0.999;
-        let extrapolated = RATES.iter().copied().filter(|rate| !measurable(rate) && *rate >= least).collect();
         // Of few pairs a larger share, so that there is something to fit.
         let tail = TAIL.max(1000.0 / different_pairs).min(RATES[0]);
+        let can_be_fitted = tail * different_pairs >= LEAST_TAIL;
+        let extrapolatable = |rate: &f64| can_be_fitted && !measurable(rate) && *rate >= least;
+        let extrapolated = RATES.iter().copied().filter(extrapolatable).collect();
         Self { measured, extrapolated, tail }
     }
 }
@@ -412,7 +417,7 @@ mod tests {
         assert_eq!(thresholds[0], 1.0);
         let rates = comparisons.error_rates("a line", "2026-01-02", 0).unwrap();
         assert_eq!((rates.operating_points[0].threshold, rates.operating_points[0].miss_rate), (1.0, 0.0));
-        // Distances that are all alike have no tail to go on from.
+        // So few pairs have no tail to go on from.
         assert_eq!((rates.operating_points.len(), rates.extrapolation), (1, None));
         assert_eq!(comparisons.farthest_same(3).len(), 3);
         assert_eq!(comparisons.farthest_same(3)[0], PhotoPair { a: 0, b: 1, distance: 0.25 });
@@ -435,7 +440,9 @@ mod tests {
     fn what_too_few_matches_would_tell_is_extrapolated_for_three_decades() {
         let plan = Plan::new(12e6);
         assert_eq!((plan.measured, plan.extrapolated), (vec![1e-2, 1e-3, 1e-4, 1e-5], vec![1e-6, 1e-7, 1e-8]));
-        let small = Plan::new(4e3);
-        assert_eq!((small.measured, small.extrapolated), (vec![1e-2], vec![1e-3, 1e-4, 1e-5]));
+        let small = Plan::new(6e4);
+        assert_eq!((small.measured, small.extrapolated), (vec![1e-2, 1e-3], vec![1e-4, 1e-5, 1e-6]));
+        let smallest = Plan::new(4e3);
+        assert_eq!((smallest.measured, smallest.extrapolated), (vec![1e-2], vec![]));
     }
 }
