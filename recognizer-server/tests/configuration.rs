@@ -34,6 +34,8 @@ fn settings() -> Vec<(&'static str, &'static str, &'static str, Value)> {
         ("min_score", "FACERECOG_MIN_SCORE", "0.5", json!(0.5)),
         ("max_faces", "FACERECOG_MAX_FACES", "4", json!(4)),
         ("photos_per_person", "FACERECOG_PHOTOS_PER_PERSON", "3", json!(3)),
+        ("threshold", "FACERECOG_THRESHOLD", "0.5", json!(0.5)),
+        ("fmr", "FACERECOG_FMR", "0.001", json!(0.001)),
         ("max_file_mib", "FACERECOG_MAX_FILE_MIB", "10", json!(10)),
         ("max_megapixels", "FACERECOG_MAX_MEGAPIXELS", "12", json!(12)),
         ("max_decode_mib", "FACERECOG_MAX_DECODE_MIB", "256", json!(256)),

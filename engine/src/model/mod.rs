@@ -3,6 +3,7 @@
 mod calibration;
 mod decision;
 mod error;
+mod error_rates;
 mod explanation;
 mod fused;
 mod manifest;
@@ -14,8 +15,11 @@ mod prelu;
 mod tract;
 
 pub use calibration::{Calibration, Recorder};
-pub use decision::{Decision, Logistic};
+pub use decision::{
+    DEFAULT_COMPARISON_RATE, DEFAULT_SEARCH_RATE, Decision, DecisionError, DecisionRule, Logistic, SearchDecision,
+};
 pub use error::ModelError;
+pub use error_rates::{ErrorRates, Extrapolation, OperatingPoint};
 pub use explanation::Explanation;
 pub use facerecog_kernels::network::{Layer, Precision, Ranges};
 pub use manifest::{Channels, Decoder, DetectorEntry, EmbedderEntry, Manifest, ModelFile, PackEntry};

@@ -4,11 +4,13 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use facerecog_engine::embed::similarity;
 use facerecog_engine::gallery::{EnrolOptions, Gallery, PersonScore, Verify};
 use facerecog_engine::photo::{self, Limits, ReducedPhoto, Reduction};
-use facerecog_engine::recognizer::Recognizer;
+use facerecog_engine::recognizer::{IdentifiedFace, RecognizeOptions, Recognizer};
 use unicode_width::UnicodeWidthStr;
 
+use super::decision_options::DecisionOptions;
 use super::error::CliError;
 use super::in_order::for_each_in_order;
 use super::photo_list::PhotoList;
@@ -23,6 +25,9 @@ use crate::draw::{Annotation, Pictures};
 ///
 /// Finds every face and names the known person it is nearest to, or nobody. Photos are read on all
 /// threads and answered in the order given. A photo that cannot be read is reported in its place.
+///
+/// Of 100 faces of strangers at most one gets a name, however many people are known, by what was measured of the pack;
+/// --fmr asks for more or less, docs/accuracy.md tells what that costs.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
@@ -49,6 +54,8 @@ pub(crate) struct Identify {
     #[arg(long, value_name = "OUT")]
     draw: Option<PathBuf>,
     #[command(flatten)]
+    decision: DecisionOptions,
+    #[command(flatten)]
     photo: PhotoOptions,
 }
 
@@ -67,6 +74,10 @@ impl Identify {
         }
         let gallery = Gallery::open(&index_dir, &recognizer.pack().embedder_identity(), Verify::Full)?;
 
+        let decision = self.decision.for_search(recognizer.pack(), gallery.rows())?;
+        let options =
+            RecognizeOptions { min_similarity: Some(similarity(decision.threshold)), ..RecognizeOptions::default() };
+
         let bar = (photos.len() > 1).then(|| progress::counting(photos.len() as u64, "identifying"));
         let photo_width = photos.iter().map(|path| path.to_string_lossy().width()).max().unwrap_or(0).min(60);
         session.output.text(heading(photo_width))?;
@@ -76,7 +87,7 @@ impl Identify {
             &items,
             |&(index, path)| {
                 let picture = pictures.as_ref().map(|pictures| pictures.of(index));
-                identify(&recognizer, &gallery, path, &limits, picture)
+                identify(&recognizer, &gallery, &options, path, &limits, picture)
             },
             |record| {
                 any_failed |= record.error.is_some();
@@ -100,6 +111,7 @@ impl Identify {
 fn identify(
     recognizer: &Recognizer,
     gallery: &Gallery,
+    options: &RecognizeOptions,
     path: &Path,
     limits: &Limits,
     picture: Option<&Path>,
@@ -112,7 +124,8 @@ fn identify(
             None => recognizer.decode(&file, limits, 0.0),
         };
         let photo = photo.map_err(|error| error.at(path))?;
-        let identified = recognizer.identify(&photo, gallery)?;
+        let recognition = recognizer.recognize(&photo, gallery, options)?;
+        let identified: Vec<IdentifiedFace> = recognition.faces.into_iter().map(IdentifiedFace::from).collect();
         if let Some(picture) = picture {
             let annotations: Vec<_> = identified
                 .iter()

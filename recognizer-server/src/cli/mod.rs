@@ -2,6 +2,7 @@
 
 mod call;
 mod config;
+mod decision_options;
 mod detect;
 mod embed;
 mod enrolment;

@@ -49,7 +49,8 @@ fn photos_under(dir: &Path) -> Result<Vec<PathBuf>, CliError> {
     Ok(photos)
 }
 
-fn has_photo_extension(path: &Path) -> bool {
+/// Whether a file of a folder is a photo, by its name.
+pub(super) fn has_photo_extension(path: &Path) -> bool {
     path.extension()
         .and_then(|extension| extension.to_str())
         .is_some_and(|extension| PHOTO_EXTENSIONS.iter().any(|known| known.eq_ignore_ascii_case(extension)))

@@ -75,7 +75,10 @@ pub(crate) fn recognizer(config: &ServerConfig) -> Result<Recognizer, CliError> 
         precision: config.precision,
     })?;
     let score = PersonScore::MeanOfTop(config.photos_per_person);
-    Ok(session.recognizer(config.detect())?.with_person_score(score))
+    let recognizer = session.recognizer(config.detect())?;
+    // What the pack cannot promise for one known photo, it cannot for more.
+    recognizer.pack().decision().for_search(config.decision_rule(), 1, &config.pack)?;
+    Ok(recognizer.with_person_score(score))
 }
 
 /// The options of every command are keys of the configuration as well.

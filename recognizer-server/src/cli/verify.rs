@@ -9,6 +9,7 @@ use facerecog_engine::recognizer::{Comparison, Recognizer};
 use serde::Serialize;
 
 use super::Outcome;
+use super::decision_options::DecisionOptions;
 use super::error::CliError;
 use super::photo_options::PhotoOptions;
 use super::session::Session;
@@ -25,6 +26,8 @@ pub(crate) struct Verify {
     a: PathBuf,
     /// The other
     b: PathBuf,
+    #[command(flatten)]
+    decision: DecisionOptions,
     #[command(flatten)]
     photo: PhotoOptions,
 }
@@ -51,7 +54,10 @@ impl Verify {
         let limits = self.photo.limits();
         let embed = |path: &Path| largest_face(&recognizer, path, &limits);
         let (a, b) = rayon::join(|| embed(&self.a), || embed(&self.b));
-        let record = VerifyRecord::from(recognizer.compare(&a?, &b?));
+        let threshold = self.decision.for_search(recognizer.pack(), 1)?.threshold;
+        let comparison = recognizer.compare(&a?, &b?);
+        let same = comparison.distance < threshold;
+        let record = VerifyRecord::from(Comparison { same, threshold, ..comparison });
         session.output.answer(&record, || describe(&record))?;
         Ok(Outcome::Complete)
     }

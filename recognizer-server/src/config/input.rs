@@ -89,6 +89,12 @@ pub(crate) struct ServeInput {
     /// Compare a face with the mean of this many nearest photos of a person, not with the nearest alone [default: 1]
     #[arg(long, env = "FACERECOG_PHOTOS_PER_PERSON", value_name = "N", help_heading = "Photo options")]
     pub(crate) photos_per_person: Option<NonZeroUsize>,
+    /// Distance below which two faces are of the same person; with --fmr the stricter of both [default: the pack's]
+    #[arg(long, env = "FACERECOG_THRESHOLD", value_name = "DISTANCE", help_heading = "Decision options")]
+    pub(crate) threshold: Option<f32>,
+    /// Most of the searches for somebody unknown that may end with a name, as a share of 1 [default: the pack's threshold]
+    #[arg(long, env = "FACERECOG_FMR", value_name = "RATE", help_heading = "Decision options")]
+    pub(crate) fmr: Option<f64>,
     /// Largest photo file [default: 64]
     #[arg(long, env = "FACERECOG_MAX_FILE_MIB", value_name = "MIB", help_heading = "Photo options")]
     pub(crate) max_file_mib: Option<u64>,
@@ -168,6 +174,8 @@ impl ServeInput {
             min_score,
             max_faces,
             photos_per_person,
+            threshold,
+            fmr,
             max_file_mib,
             max_megapixels,
             max_decode_mib,

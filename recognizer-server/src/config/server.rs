@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 use facerecog_engine::detect::DetectOptions;
 use facerecog_engine::gallery::{EnrolLimits, Verify};
-use facerecog_engine::model::Precision;
+use facerecog_engine::model::{DecisionRule, Precision};
 use facerecog_engine::photo::Limits;
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -123,6 +123,12 @@ pub(crate) struct ServerConfig {
     pub(crate) max_faces: usize,
     /// Nearest photos of a person whose mean distance a face is compared with.
     pub(crate) photos_per_person: NonZeroUsize,
+    /// Distance below which two faces are of the same person; absent for the pack's, or what `fmr` takes; of both the stricter holds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) threshold: Option<f32>,
+    /// Most of the searches for somebody unknown that may end with a name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) fmr: Option<f64>,
     /// Largest photo file.
     pub(crate) max_file_mib: u64,
     /// Largest photo, in millions of pixels.
@@ -231,6 +237,8 @@ impl ServerConfig {
             min_score: values.min_score.map(|score| fraction("min_score", score)).transpose()?,
             max_faces: at_least("max_faces", values.max_faces.unwrap_or(512), 1)?,
             photos_per_person: values.photos_per_person.unwrap_or(NonZeroUsize::MIN),
+            threshold: values.threshold.map(|distance| positive("threshold", distance)).transpose()?,
+            fmr: values.fmr.map(|rate| share("fmr", rate)).transpose()?,
             max_file_mib: mebibytes("max_file_mib", values.max_file_mib.unwrap_or(64))?,
             max_megapixels: at_least("max_megapixels", values.max_megapixels.unwrap_or(100), 1)?,
             max_decode_mib: mebibytes("max_decode_mib", values.max_decode_mib.unwrap_or(1024))?,
@@ -251,6 +259,16 @@ impl ServerConfig {
     /// Which faces to look for.
     pub(crate) fn detect(&self) -> DetectOptions {
         DetectOptions { min_face: self.min_face, min_score: self.min_score, max_faces: self.max_faces }
+    }
+
+    /// How sure a match has to be. Without a word the pack's own threshold holds, as it always did.
+    pub(crate) fn decision_rule(&self) -> DecisionRule {
+        match (self.threshold, self.fmr) {
+            (Some(threshold), Some(rate)) => DecisionRule::Stricter(threshold, rate),
+            (Some(threshold), None) => DecisionRule::Threshold(threshold),
+            (None, Some(rate)) => DecisionRule::SearchRate(rate),
+            (None, None) => DecisionRule::Pack,
+        }
     }
 
     /// How much a photo may cost.
@@ -319,6 +337,18 @@ fn refused(key: &'static str, reason: impl Into<String>) -> Refused {
 
 fn at_least<T: PartialOrd + std::fmt::Display>(key: &'static str, value: T, least: T) -> Result<T, Refused> {
     if value < least { Err(refused(key, format!("{value} is too small: at least {least}"))) } else { Ok(value) }
+}
+
+fn positive(key: &'static str, distance: f32) -> Result<f32, Refused> {
+    if distance > 0.0 && distance.is_finite() {
+        Ok(distance)
+    } else {
+        Err(refused(key, format!("{distance} is no distance above 0")))
+    }
+}
+
+fn share(key: &'static str, rate: f64) -> Result<f64, Refused> {
+    if rate > 0.0 && rate < 1.0 { Ok(rate) } else { Err(refused(key, format!("{rate} is no share between 0 and 1"))) }
 }
 
 /// Up to a day: more is a mistake of units.

@@ -1,8 +1,10 @@
-//! Accuracy, true accepts at a bound on false ones, and equal error rate of scored pairs.
+//! Accuracy of scored pairs over folds.
 //!
 //! A pair is accepted as one person when its distance lies under a threshold.
 
 use std::collections::BTreeSet;
+
+use super::roc::{Roc, Scored};
 
 /// A pair whose photos have been compared.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -16,7 +18,7 @@ pub(crate) struct ScoredPair {
 }
 
 /// Accuracy over the folds, each tested at the threshold that is best on all others.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct FoldAccuracy {
     /// Mean share of right answers, 0…1.
     pub(crate) mean: f64,
@@ -24,6 +26,8 @@ pub(crate) struct FoldAccuracy {
     pub(crate) std: f64,
     /// Mean of the thresholds, a distance.
     pub(crate) threshold: f64,
+    /// Whether each pair was answered rightly, in their order.
+    pub(crate) right: Vec<bool>,
 }
 
 /// Why pairs allow no measurement.
@@ -39,25 +43,30 @@ pub(crate) enum MetricsError {
 
 /// The standard protocol: the threshold is chosen on all folds but one and tested on that one.
 pub(crate) fn fold_accuracy(pairs: &[ScoredPair]) -> Result<FoldAccuracy, MetricsError> {
-    split(pairs)?;
+    roc(pairs)?;
     let folds: BTreeSet<u32> = pairs.iter().map(|pair| pair.fold).collect();
     if folds.len() < 2 {
         return Err(MetricsError::OneFold);
     }
+    let mut answers = vec![false; pairs.len()];
     let results: Vec<(f64, f64)> = folds
         .iter()
         .map(|&fold| {
-            let (tested, others): (Vec<_>, Vec<_>) = pairs.iter().copied().partition(|pair| pair.fold == fold);
-            let threshold = best_threshold(others);
-            let right = tested.iter().filter(|pair| (pair.distance < threshold) == pair.same).count();
-            (right as f64 / tested.len() as f64, threshold)
+            let threshold = best_threshold(pairs.iter().copied().filter(|pair| pair.fold != fold).collect());
+            let (mut right, mut tested) = (0, 0);
+            for (pair, answer) in pairs.iter().zip(&mut answers).filter(|(pair, _)| pair.fold == fold) {
+                *answer = (pair.distance < threshold) == pair.same;
+                right += u32::from(*answer);
+                tested += 1;
+            }
+            (f64::from(right) / f64::from(tested), threshold)
         })
         .collect();
     let count = results.len() as f64;
     let mean = results.iter().map(|(accuracy, _)| accuracy).sum::<f64>() / count;
     let variance = results.iter().map(|(accuracy, _)| (accuracy - mean).powi(2)).sum::<f64>() / count;
     let threshold = results.iter().map(|(_, threshold)| threshold).sum::<f64>() / count;
-    Ok(FoldAccuracy { mean, std: variance.sqrt(), threshold })
+    Ok(FoldAccuracy { mean, std: variance.sqrt(), threshold, right: answers })
 }
 
 /// The threshold with the most right answers. Only the gaps between neighbouring distances differ; of
@@ -87,56 +96,15 @@ fn best_threshold(mut pairs: Vec<ScoredPair>) -> f64 {
     best.get(best.len() / 2).copied().unwrap_or(0.0)
 }
 
-/// The share of true pairs accepted at the most lenient threshold that accepts at most the share `far`
-/// of the false ones, over all pairs.
-pub(crate) fn tar_at_far(pairs: &[ScoredPair], far: f64) -> Result<f64, MetricsError> {
-    let (same, different) = split(pairs)?;
-    // A bound that is a whole number of pairs must not lose one to rounding (0.001 · 3000).
-    let allowed = (far * different.len() as f64 + 1e-9).floor() as usize;
-    let accepted = match different.get(allowed) {
-        Some(&threshold) => same.partition_point(|&distance| distance < threshold),
-        None => same.len(),
-    };
-    Ok(accepted as f64 / same.len() as f64)
+/// The rates over all pairs, whatever their folds.
+pub(crate) fn roc(pairs: &[ScoredPair]) -> Result<Roc, MetricsError> {
+    let scored = pairs.iter().map(|pair| Scored { same: pair.same, distance: pair.distance }).collect();
+    Roc::new(scored).ok_or_else(|| one_kind(pairs))
 }
 
-/// The rate at which false accepts and false rejects are equally many, between two thresholds by
-/// linear interpolation.
-pub(crate) fn equal_error_rate(pairs: &[ScoredPair]) -> Result<f64, MetricsError> {
-    let (same, different) = split(pairs)?;
-    let rates = |threshold: f64| {
-        let accepted =
-            |distances: &[f64]| distances.partition_point(|&d| d <= threshold) as f64 / distances.len() as f64;
-        (accepted(&different), 1.0 - accepted(&same))
-    };
-    let mut thresholds: Vec<f64> = pairs.iter().map(|pair| pair.distance).collect();
-    thresholds.sort_by(f64::total_cmp);
-    thresholds.dedup();
-    let (mut last_far, mut last_frr) = (0.0, 1.0);
-    for threshold in thresholds {
-        let (far, frr) = rates(threshold);
-        if far >= frr {
-            // Where the line between both points crosses far = frr.
-            let (gap, last_gap) = (far - frr, last_frr - last_far);
-            return Ok(last_far + (far - last_far) * last_gap / (gap + last_gap));
-        }
-        (last_far, last_frr) = (far, frr);
-    }
-    Ok(last_far)
-}
-
-/// The distances of true and of false pairs, ascending.
-fn split(pairs: &[ScoredPair]) -> Result<(Vec<f64>, Vec<f64>), MetricsError> {
-    let distances = |same: bool| {
-        let mut distances: Vec<f64> = pairs.iter().filter(|pair| pair.same == same).map(|pair| pair.distance).collect();
-        distances.sort_by(f64::total_cmp);
-        distances
-    };
-    let (same, different) = (distances(true), distances(false));
-    if same.is_empty() || different.is_empty() {
-        return Err(MetricsError::OneKind { same: same.len(), different: different.len() });
-    }
-    Ok((same, different))
+fn one_kind(pairs: &[ScoredPair]) -> MetricsError {
+    let same = pairs.iter().filter(|pair| pair.same).count();
+    MetricsError::OneKind { same, different: pairs.len() - same }
 }
 
 #[cfg(test)]
@@ -176,13 +144,13 @@ mod tests {
     #[test]
     fn true_accepts_agree_with_scikit_learn() {
         for (far, expected) in [(1e-1, 0.71), (1e-2, 0.6), (1e-3, 0.59)] {
-            close(tar_at_far(&pairs(), far).unwrap(), expected);
+            close(roc(&pairs()).unwrap().true_accepts_at(far), expected);
         }
     }
 
     #[test]
     fn equal_error_rate_agrees_with_scikit_learn() {
-        close(equal_error_rate(&pairs()).unwrap(), 0.186_666_666_666_666_68);
+        close(roc(&pairs()).unwrap().equal_error_rate(), 0.186_666_666_666_666_68);
     }
 
     #[test]
@@ -200,8 +168,9 @@ mod tests {
         let accuracy = fold_accuracy(&pairs).unwrap();
         close(accuracy.mean, 1.0);
         close(accuracy.std, 0.0);
-        close(equal_error_rate(&pairs).unwrap(), 0.0);
-        close(tar_at_far(&pairs, 1e-3).unwrap(), 1.0);
+        let roc = roc(&pairs).unwrap();
+        close(roc.equal_error_rate(), 0.0);
+        close(roc.true_accepts_at(1e-3), 1.0);
     }
 
     #[test]
@@ -209,7 +178,7 @@ mod tests {
         let pair = |same| ScoredPair { fold: 0, same, distance: 0.5 };
         let only_same = [pair(true)];
         assert_eq!(fold_accuracy(&only_same), Err(MetricsError::OneKind { same: 1, different: 0 }));
-        assert_eq!(equal_error_rate(&only_same), Err(MetricsError::OneKind { same: 1, different: 0 }));
+        assert_eq!(roc(&only_same), Err(MetricsError::OneKind { same: 1, different: 0 }));
         assert_eq!(fold_accuracy(&[pair(true), pair(false)]), Err(MetricsError::OneFold));
     }
 }

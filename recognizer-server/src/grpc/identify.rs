@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use facerecog_engine::model::DecisionRule;
 use facerecog_engine::recognizer::{IdentifiedFace, RecognizeOptions, Recognizer};
 use tonic::metadata::MetadataValue;
 use tonic::{Request, Response, Status};
@@ -23,6 +24,8 @@ const REASON: &str = "facerecog-reason";
 #[derive(Debug, Clone)]
 pub(super) struct IdentifyService {
     pub(super) recognizer: Arc<Recognizer>,
+    /// How sure a match has to be.
+    pub(super) rule: DecisionRule,
     pub(super) live: LiveGallery,
     pub(super) jobs: Jobs,
     pub(super) photos: PhotoAccess,
@@ -48,6 +51,7 @@ impl IdentifyService {
             photos: self.photos.clone(),
             jobs: self.jobs.clone(),
             gallery: self.live.gallery().await?,
+            rule: self.rule,
             options: RecognizeOptions::default(),
         };
         let recognized = job.run(PhotoSource::Path(path.into()), place, call.deadline(), ()).await?;

@@ -155,7 +155,9 @@ async fn run(recognizer: Recognizer, config: ServerConfig, host: Host) -> Result
     let photos = PhotoAccess { roots, limits: config.limits() };
     let message_limit = usize::try_from(config.max_request_mib << 20).unwrap_or(usize::MAX);
     let reception = Reception::new(config.request_timeout(), MESSAGE_MEMORY.max(message_limit));
+    let rule = config.decision_rule();
     let v1 = RecognizerService {
+        rule,
         engine: Arc::clone(&recognizer),
         live: live.clone(),
         jobs: jobs.clone(),
@@ -168,7 +170,7 @@ async fn run(recognizer: Recognizer, config: ServerConfig, host: Host) -> Result
         },
         message_limit,
     };
-    let identify = IdentifyService { recognizer, live: live.clone(), jobs, photos };
+    let identify = IdentifyService { recognizer, rule, live: live.clone(), jobs, photos };
     let connections = connection::accept(listener, tls.clone(), config.max_connections, metrics.clone());
     let stop = stopping.clone();
     let mut server = tokio::spawn(

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use facerecog_engine::model::DecisionError;
 use facerecog_engine::photo::{PhotoError, PhotoErrorKind};
 use facerecog_engine::recognizer::IdentifyError;
 use tonic::{Code, Status};
@@ -29,6 +30,11 @@ pub(super) fn photo_status(error: &PhotoError) -> Status {
 /// INTERNAL: neither networks nor gallery depend on what the caller asked.
 pub(super) fn identify_status(error: &IdentifyError) -> Status {
     refusal(Code::Internal, "internal", &error.to_string())
+}
+
+/// FAILED_PRECONDITION: more people are known than the rate of false matches that was asked for was measured for.
+pub(super) fn decision_status(error: &DecisionError) -> Status {
+    refusal(Code::FailedPrecondition, "rate_not_measured", &error.to_string())
 }
 
 /// INVALID_ARGUMENT: the request makes no sense, whatever the photo.

@@ -18,6 +18,7 @@ mod verify;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use facerecog_engine::model::DecisionRule;
 use facerecog_engine::recognizer::Recognizer as Engine;
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status, Streaming};
@@ -44,6 +45,8 @@ type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 #[derive(Debug, Clone)]
 pub(super) struct RecognizerService {
     pub(super) engine: Arc<Engine>,
+    /// How sure a match has to be.
+    pub(super) rule: DecisionRule,
     pub(super) live: LiveGallery,
     pub(super) jobs: Jobs,
     pub(super) photos: PhotoAccess,

@@ -38,6 +38,7 @@ impl RecognizerService {
             photos: self.photos.clone(),
             jobs: self.jobs.clone(),
             gallery: self.live.gallery().await?,
+            rule: self.rule,
             options: question.options,
         };
         let recognized = job.run(question.source, place, deadline, held).await?;

@@ -12,7 +12,7 @@ use crate::grpc::call::{Call, within};
 use crate::grpc::jobs::{Caller, Place};
 use crate::grpc::photo_access::{PhotoFile, PhotoSource};
 use crate::grpc::stages::{Stages, timed};
-use crate::grpc::status::{identify_status, of_photo};
+use crate::grpc::status::{decision_status, identify_status, of_photo};
 
 impl RecognizerService {
     pub(super) async fn verify_photos(
@@ -65,15 +65,17 @@ impl RecognizerService {
         let shown = |found: &Option<(Face, Embedding)>| {
             found.as_ref().map(|(face, _)| answer::face(face, self.engine.quality(face)))
         };
+        let pack = self.engine.pack();
+        let decided = pack.decision().for_search(self.rule, 1, pack.name());
         let mut response = VerifyResponse {
-            threshold: self.engine.pack().decision().threshold,
+            threshold: decided.map_err(|error| decision_status(&error))?.threshold,
             first: shown(&first),
             second: shown(&second),
             ..VerifyResponse::default()
         };
         if let (Some((_, first)), Some((_, second))) = (&first, &second) {
             let comparison = self.engine.compare(first, second);
-            response.same = comparison.same;
+            response.same = comparison.distance < response.threshold;
             response.similarity = comparison.similarity;
             response.distance = comparison.distance;
             response.probability = comparison.probability;
