@@ -46,6 +46,8 @@ CALL_SECONDS = 60
 WARM_UP_SECONDS = 10
 MEMORY_TOLERANCE = 0.1
 MIB = 1 << 20
+# The distance that the server decides by, as the original does.
+THRESHOLD = "0.6"
 
 Code = grpc.StatusCode
 
@@ -103,7 +105,7 @@ class Expected:
 
     def __init__(self, recognizer, index, photos):
         self.faces = {}
-        out = run(recognizer, "identify", "--json", "--index", index, *photos)
+        out = run(recognizer, "identify", "--json", "--threshold", THRESHOLD, "--index", index, *photos)
         for line in out.splitlines():
             record = json.loads(line)
             if record["error"] is None:

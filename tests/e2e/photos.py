@@ -62,8 +62,10 @@ def choose(shared, folder, recognizer):
 
 
 def identify(recognizer, known, index, paths):
-    done = subprocess.run([recognizer, "identify", "--json", "--known", known, "--index", index, *paths],
-                          capture_output=True, text=True)
+    # The distance that the server decides by, as the original does.
+    done = subprocess.run(
+        [recognizer, "identify", "--json", "--threshold", "0.6", "--known", known, "--index", index, *paths],
+        capture_output=True, text=True)
     records = [json.loads(line) for line in done.stdout.splitlines()]
     if not records:
         raise SystemExit(f"recognizer identify: {done.stderr}")
