@@ -15,7 +15,11 @@ struct Head {
 
 /// Joins heads of one value where that saves blocks of so many lanes.
 pub(super) fn join(mut drafts: Vec<Draft>, mut outputs: Vec<Given>, lanes: usize) -> (Vec<Draft>, Vec<Given>) {
-    let mut heads: Vec<Head> = (0..outputs.len()).filter_map(|output| head(&drafts, &outputs, output)).collect();
+    let mut reads = vec![0_usize; drafts.len() + 1];
+    let read = drafts.iter().flat_map(|draft| draft.inputs.iter().chain(&draft.residual));
+    read.chain(outputs.iter().map(|output| &output.value)).for_each(|&value| reads[value] += 1);
+    let ends = outputs.iter().enumerate();
+    let mut heads: Vec<Head> = ends.filter_map(|(index, output)| head(&drafts, &reads, index, output.value)).collect();
     while let Some(&first) = heads.first() {
         let window = |head: Head| head.depthwise.map(|draft| convolution(&drafts[draft]).map(|it| it.window));
         let is_alike = |head: &Head| head.input == first.input && window(*head) == window(first);
@@ -26,12 +30,14 @@ pub(super) fn join(mut drafts: Vec<Draft>, mut outputs: Vec<Given>, lanes: usize
         if alike.iter().map(channels).sum::<usize>().div_ceil(lanes) >= blocks {
             continue;
         }
-        let members = |part: fn(&Head) -> Option<usize>| alike.iter().filter_map(part).collect::<Vec<usize>>();
-        let pointwise = members(|head| Some(head.pointwise));
-        let depthwise = members(|head| head.depthwise);
+        let pointwise: Vec<usize> = alike.iter().map(|head| head.pointwise).collect();
+        let depthwise: Vec<usize> = alike.iter().filter_map(|head| head.depthwise).collect();
         let mut value = join_into_first(&mut drafts, &pointwise);
-        if !depthwise.is_empty() {
+        if let Some(&first) = depthwise.first() {
             value = join_into_first(&mut drafts, &depthwise);
+            if let Work::Convolution(joined, _) = &mut drafts[first].work {
+                joined.groups = joined.outputs;
+            }
         }
         let mut channel = 0;
         for head in alike {
@@ -44,17 +50,12 @@ pub(super) fn join(mut drafts: Vec<Draft>, mut outputs: Vec<Given>, lanes: usize
 }
 
 /// The head that an output is the end of, when nothing else reads what is on the way.
-fn head(drafts: &[Draft], outputs: &[Given], output: usize) -> Option<Head> {
-    let reads = |value: usize| {
-        let read = drafts.iter().flat_map(|draft| draft.inputs.iter().chain(&draft.residual));
-        read.chain(outputs.iter().map(|output| &output.value)).filter(|&&read| read == value).count()
-    };
+fn head(drafts: &[Draft], reads: &[usize], output: usize, mut value: usize) -> Option<Head> {
     let plain = |value: usize| {
         let draft = &drafts[value.checked_sub(1)?];
         let is_plain = draft.residual.is_none() && draft.activation.is_none() && draft.pool.is_none();
-        (is_plain && reads(value) == 1).then_some(draft)
+        (is_plain && reads[value] == 1).then_some(draft)
     };
-    let mut value = outputs[output].value;
     let mut depthwise = None;
     let last = convolution(plain(value)?)?;
     // A convolution of one channel is both.
@@ -81,7 +82,7 @@ fn convolution(draft: &Draft) -> Option<&Convolution> {
     }
 }
 
-/// Puts the channels of convolutions of 1×1 with one input, or of depthwise ones, into the first of them. Gives its value.
+/// Puts the outputs of convolutions, their weights and biases, into the first of them. Gives its value.
 fn join_into_first(drafts: &mut [Draft], members: &[usize]) -> usize {
     let first = members[0];
     for &member in &members[1..] {
@@ -97,10 +98,6 @@ fn join_into_first(drafts: &mut [Draft], members: &[usize]) -> usize {
             .chain((0..taken.outputs).map(|output| of(&taken.bias, output)))
             .collect();
         joined.weights.extend(taken.weights);
-        if joined.groups == joined.outputs && taken.groups == taken.outputs && joined.window != Window::square(1, 1, 0)
-        {
-            joined.groups += taken.groups;
-        }
         joined.outputs += taken.outputs;
     }
     first + 1

@@ -355,6 +355,15 @@ fn heads_graph(input_channels: usize, window: Window, heads: &[(usize, bool, boo
     graph
 }
 
+/// A depthwise convolution may look at a pixel alone, and is depthwise still.
+#[test]
+fn heads_that_look_at_one_pixel_are_joined() {
+    for channels in [1, 3] {
+        let heads = [(channels, true, false), (2, true, true), (channels, true, false)];
+        compare(&heads_graph(20, Window::square(1, 1, 0), &heads), [7, 9]);
+    }
+}
+
 /// Heads of one stride are one convolution of each kind, and nothing else is.
 #[test]
 fn heads_are_joined() {
