@@ -138,8 +138,7 @@ impl Yunet {
 /// The most that a photo may be reduced so that the detector still shrinks it.
 pub(super) fn reduction(size: (u32, u32), min_face: f32) -> Reduction {
     let (width, height) = input_size(size, min_face);
-    let is_enough = |reduction: &&Reduction| reduction.reduced(size.0) >= width && reduction.reduced(size.1) >= height;
-    Reduction::ALL.iter().rev().find(is_enough).copied().unwrap_or_default()
+    Reduction::most(|reduction| reduction.reduced(size.0) >= width && reduction.reduced(size.1) >= height)
 }
 
 /// Size of the detector's input before padding, for a photo of `width × height` pixels.

@@ -39,8 +39,7 @@ impl Embedder {
     /// pixels than it has itself. Up to there alignment halves the whole photo as well, so that the crop stays the same.
     pub fn reduction(&self, landmarks: &Landmarks) -> Reduction {
         let shrunk = SimilarityTransform::estimate(&self.entry.template, landmarks).scale();
-        let is_enough = |reduction: &&Reduction| shrunk > reduction.divisor() as f32;
-        Reduction::ALL.iter().rev().find(is_enough).copied().unwrap_or_default()
+        Reduction::most(|reduction| shrunk > reduction.divisor() as f32)
     }
 
     /// The embedding of the middle of a photo, unaligned: the centred square of half the shorter side.

@@ -45,6 +45,11 @@ impl Reduction {
     /// All of them, the least first.
     pub const ALL: [Self; 4] = [Self::None, Self::Half, Self::Quarter, Self::Eighth];
 
+    /// The most of those that are enough, or none where not even that is.
+    pub fn most(is_enough: impl Fn(Self) -> bool) -> Self {
+        Self::ALL.into_iter().rev().find(|&reduction| is_enough(reduction)).unwrap_or_default()
+    }
+
     /// 1, 2, 4 or 8.
     pub fn divisor(self) -> u32 {
         1 << self as u32

@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::fuse::Given;
-use super::layer::Step;
+use super::layer::{Step, reads};
 use super::shape::Shape;
 
 /// Rows that one run of a layer makes, and where its maps are. Rows are those of the whole map.
@@ -53,7 +53,7 @@ impl Chain {
     }
 
     /// The rows of what a step gives that are needed for a band; `shapes` has the image before them.
-    pub(super) fn needed(&self, steps: &[Step], shapes: &[Shape], band: usize, step: usize) -> Range<usize> {
+    fn needed(&self, steps: &[Step], shapes: &[Shape], band: usize, step: usize) -> Range<usize> {
         let [_, height, _] = shapes[self.steps.end];
         let mut rows = (band * self.rows).min(height)..((band + 1) * self.rows).min(height);
         for later in (step + 1..self.steps.end).rev() {
@@ -113,9 +113,7 @@ pub(super) fn singles(shapes: &[Shape]) -> Vec<Chain> {
 
 /// All steps in chains that pay, where `outputs` are kept whole.
 pub(super) fn chains(steps: &[Step], shapes: &[Shape], lanes: usize, outputs: &[Given]) -> Vec<Chain> {
-    let mut reads = vec![0_usize; shapes.len()];
-    let read = steps.iter().flat_map(|step| step.inputs.iter().chain(&step.residual));
-    read.chain(outputs.iter().map(|output| &output.value)).for_each(|&value| reads[value] += 1);
+    let reads = reads(steps, outputs);
     let numbers = |value: usize, rows: usize| shapes[value][0].next_multiple_of(lanes) * rows * shapes[value][2];
     let whole = |value: usize| numbers(value, shapes[value][1]);
     let mut chains = Vec::with_capacity(steps.len());

@@ -96,11 +96,17 @@ pub(super) fn steps(
     Ok(steps)
 }
 
-/// Lets depthwise convolutions give what the convolutions after them take.
-fn give_pieces(steps: &mut [Step], outputs: &[Given]) {
+/// How often each value is read, by steps and by outputs.
+pub(super) fn reads(steps: &[Step], outputs: &[Given]) -> Vec<usize> {
     let mut reads = vec![0; steps.len() + 1];
     let read = steps.iter().flat_map(|step| step.inputs.iter().chain(&step.residual));
     read.chain(outputs.iter().map(|output| &output.value)).for_each(|&value| reads[value] += 1);
+    reads
+}
+
+/// Lets depthwise convolutions give what the convolutions after them take.
+fn give_pieces(steps: &mut [Step], outputs: &[Given]) {
+    let reads = reads(steps, outputs);
     for index in 0..steps.len() {
         let input = steps[index].inputs[0];
         if input == 0 || reads[input] > 1 {

@@ -53,6 +53,5 @@ impl Mtcnn {
 /// The most that a photo may be reduced so that the smallest face still fills what the last network looks at.
 pub(super) fn reduction(size: (u32, u32), min_face: f32) -> Reduction {
     let smallest = proposal::smallest_face(size, min_face);
-    let is_enough = |reduction: &&Reduction| smallest >= (refinement::ONET_SIDE * reduction.divisor()) as f32;
-    Reduction::ALL.iter().rev().find(is_enough).copied().unwrap_or_default()
+    Reduction::most(|reduction| smallest >= (refinement::ONET_SIDE * reduction.divisor()) as f32)
 }

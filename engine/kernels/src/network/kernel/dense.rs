@@ -85,12 +85,17 @@ impl Maps<'_> {
     /// say, for `outputs` channels; `pieces`: channels that a number of the input and of the output stands for.
     pub(super) fn check(&self, lanes: usize, outputs: usize, pieces: [usize; 2]) {
         let [channels, _, width] = self.shape;
+        assert!(self.x.len() >= blocked_numbers(lanes, [channels, self.band.x_rows.len(), width]) / pieces[0]);
+        self.check_output(lanes, outputs, pieces[1]);
+    }
+
+    /// [`check`](Self::check) without the input.
+    pub(super) fn check_output(&self, lanes: usize, outputs: usize, pieces: usize) {
         let [rows, columns] = self.size;
-        let Band { x_rows, y_rows, rows: made } = &self.band;
+        let Band { y_rows, rows: made, .. } = &self.band;
         assert!(made.start <= made.end && made.end <= rows);
         assert!(y_rows.start <= made.start && made.end <= y_rows.end);
-        assert!(self.x.len() >= blocked_numbers(lanes, [channels, x_rows.len(), width]) / pieces[0]);
-        assert!(self.y.len() >= blocked_numbers(lanes, [outputs, y_rows.len(), columns]) / pieces[1]);
+        assert!(self.y.len() >= blocked_numbers(lanes, [outputs, y_rows.len(), columns]) / pieces);
         if let Some((residual, channels)) = self.residual {
             assert!(channels <= outputs.next_multiple_of(lanes));
             assert!(residual.len() >= blocked_numbers(lanes, [channels, rows, columns]));

@@ -4,7 +4,7 @@
 #![allow(clippy::needless_range_loop)]
 
 use super::dense::Maps;
-use super::finish::{Bend, BendAt, blocked_weights, per_channel};
+use super::finish::{Bend, BendAt, blocked_weights, per_channel, with_bend};
 use super::lanes;
 use super::tile::{Tiles, with_tile};
 use crate::Instructions;
@@ -391,12 +391,7 @@ unsafe fn finish<T: Products, const P: usize>(job: &Row<'_, Register<T>>, column
                 sums[pixel] = T::Lanes::add(sums[pixel], T::Lanes::load(job.residual.add(place)));
             }
         }
-        match job.bend {
-            BendAt::None => put::<T, P>(job, column, sums, BendAt::None),
-            BendAt::Least(low) => put::<T, P>(job, column, sums, BendAt::Least(low)),
-            BendAt::Bounds(low, high) => put::<T, P>(job, column, sums, BendAt::Bounds(low, high)),
-            BendAt::Slopes(slopes) => put::<T, P>(job, column, sums, BendAt::Slopes(slopes)),
-        }
+        with_bend!(job.bend, bend => put::<T, P>(job, column, sums, bend));
     }
 }
 

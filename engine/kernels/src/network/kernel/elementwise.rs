@@ -2,7 +2,7 @@
 
 use super::dense::Maps;
 use super::finish::Bend;
-use super::{blocked_numbers, lanes};
+use super::lanes;
 use crate::Instructions;
 use crate::network::lanes::{Lanes, MOST_LANES, with_lanes};
 use crate::network::memory::Memory;
@@ -28,14 +28,9 @@ impl Elementwise {
         assert_eq!(maps.shape[0], self.channels);
         assert_eq!(maps.size, maps.shape[1..]);
         assert!(maps.are_whole());
-        assert!(maps.x.len() >= blocked_numbers(lanes, maps.shape));
-        assert!(maps.y.len() >= blocked_numbers(lanes, maps.shape));
+        maps.check(lanes, self.channels, [1; 2]);
         assert!(self.bend.fits(blocks, lanes));
         assert!(self.affine.iter().flatten().all(|numbers| numbers.len() >= blocks * lanes));
-        if let Some((residual, channels)) = maps.residual {
-            assert!(channels <= self.channels.next_multiple_of(lanes));
-            assert!(residual.len() >= blocked_numbers(lanes, [channels, maps.size[0], maps.size[1]]));
-        }
         // SAFETY: the CPU has the instructions, and maps and numbers are as long as their shapes say.
         unsafe { elementwise(instructions, self, maps) };
     }

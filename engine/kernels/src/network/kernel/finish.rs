@@ -66,6 +66,31 @@ impl Bend {
     }
 }
 
+/// Runs `$run` with `$name` for the bend, once for each kind, so that loops in it do not ask for the kind.
+macro_rules! with_bend {
+    ($bend:expr, $name:ident => $run:expr) => {
+        match $bend {
+            BendAt::None => {
+                let $name = BendAt::None;
+                $run
+            }
+            BendAt::Least(low) => {
+                let $name = BendAt::Least(low);
+                $run
+            }
+            BendAt::Bounds(low, high) => {
+                let $name = BendAt::Bounds(low, high);
+                $run
+            }
+            BendAt::Slopes(slopes) => {
+                let $name = BendAt::Slopes(slopes);
+                $run
+            }
+        }
+    };
+}
+pub(super) use with_bend;
+
 impl BendAt<'_> {
     /// # Safety
     /// The CPU has the instructions, and the bend [fits](Bend::fits) this block.

@@ -2,7 +2,6 @@
 //! what is together. A pool that follows takes rows as soon as they are there: the map between them, the largest of a
 //! network, never is.
 
-use super::blocked_numbers;
 use std::ops::Range;
 
 use super::dense::{Maps, most_pixels};
@@ -98,11 +97,8 @@ impl First {
         let [convolved, given] = self.sizes([height, width]).expect("checked when the run was planned");
         assert_eq!(given, maps.size);
         assert!(maps.x.len() >= channels * height * width);
-        let Band { x_rows, y_rows, rows } = &maps.band;
-        assert!(*x_rows == (0..height));
-        assert!(rows.start <= rows.end && rows.end <= given[0]);
-        assert!(y_rows.start <= rows.start && rows.end <= y_rows.end);
-        assert!(maps.y.len() >= blocked_numbers(lanes, [self.outputs, y_rows.len(), given[1]]));
+        assert!(maps.band.x_rows == (0..height));
+        maps.check_output(lanes, self.outputs, 1);
         assert!(maps.scratch.len() >= self.scratch_numbers(instructions, convolved));
         assert!(maps.residual.is_none());
         // SAFETY: the CPU has the instructions, and maps and scratch are as long as their shapes say.

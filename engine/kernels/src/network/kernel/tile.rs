@@ -3,7 +3,7 @@
 // Sums are counted by constants, so that each is in a register of its own.
 #![allow(clippy::needless_range_loop)]
 
-use super::finish::BendAt;
+use super::finish::{BendAt, with_bend};
 use crate::network::lanes::{Lanes, Products, Register};
 
 /// What a tile sums: for each row and column of the window, blocks of inputs, in each its pieces one after the other.
@@ -207,12 +207,7 @@ pub(super) unsafe fn end<T: Products, const P: usize, const B: usize>(
                 }
             }
         }
-        match finish.bend {
-            BendAt::None => store::<T::Lanes, P, B>(sums, finish, BendAt::None),
-            BendAt::Least(low) => store::<T::Lanes, P, B>(sums, finish, BendAt::Least(low)),
-            BendAt::Bounds(low, high) => store::<T::Lanes, P, B>(sums, finish, BendAt::Bounds(low, high)),
-            BendAt::Slopes(slopes) => store::<T::Lanes, P, B>(sums, finish, BendAt::Slopes(slopes)),
-        }
+        with_bend!(finish.bend, bend => store::<T::Lanes, P, B>(sums, finish, bend));
     }
 }
 
