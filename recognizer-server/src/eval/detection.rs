@@ -7,6 +7,7 @@ use facerecog_engine::BoundingBox;
 use serde::Deserialize;
 
 use super::bootstrap::{Count, Interval, Rate, certain, percentiles, replicate};
+use super::csv_list::read_lines;
 
 /// Share of their union that two boxes of one face have in common, as in PASCAL VOC and WIDER FACE.
 pub(crate) const LEAST_OVERLAP: f32 = 0.5;
@@ -48,15 +49,10 @@ pub(crate) enum BoxesError {
 /// numbers for a photo that shows none.
 pub(crate) fn read_boxes(path: &Path) -> Result<Vec<LabelledPhoto>, BoxesError> {
     let unreadable = |reason: String| BoxesError::Unreadable { path: path.to_owned(), reason };
-    let mut reader = csv::ReaderBuilder::new()
-        .trim(csv::Trim::All)
-        .from_path(path)
-        .map_err(|error| unreadable(error.to_string()))?;
     let mut photos: Vec<LabelledPhoto> = Vec::new();
     let mut places: HashMap<PathBuf, usize> = HashMap::new();
-    for row in reader.deserialize() {
-        let Row { image, x, y, width, height, group } =
-            row.map_err(|error: csv::Error| unreadable(error.to_string()))?;
+    for row in read_lines(path).map_err(unreadable)? {
+        let Row { image, x, y, width, height, group } = row.map_err(unreadable)?;
         let wrong = |what: &str| unreadable(format!("{}: {what}", image.display()));
         let face = match (x, y, width, height) {
             (None, None, None, None) => None,

@@ -2,6 +2,7 @@
 
 pub(crate) mod bootstrap;
 pub(crate) mod calibration;
+mod csv_list;
 pub(crate) mod detection;
 pub(crate) mod identification;
 mod logistic;

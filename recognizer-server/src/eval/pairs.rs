@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Deserializer};
 
+use super::csv_list::read_lines;
+
 /// Two photos, and whether they show the same person.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(crate) struct Pair {
@@ -32,9 +34,8 @@ pub(crate) enum PairsError {
 
 /// The pairs of one file.
 pub(crate) fn read_pairs(path: &Path) -> Result<Vec<Pair>, PairsError> {
-    let unreadable = |error: csv::Error| PairsError::Unreadable { path: path.to_owned(), reason: error.to_string() };
-    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_path(path).map_err(unreadable)?;
-    reader.deserialize().map(|pair| pair.map_err(unreadable)).collect()
+    let lines = read_lines(path).and_then(Iterator::collect);
+    lines.map_err(|reason| PairsError::Unreadable { path: path.to_owned(), reason })
 }
 
 /// The photos of pairs, and the person on each by number.

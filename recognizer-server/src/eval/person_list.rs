@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::csv_list::read_lines;
+
 /// What a photo is there for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -39,11 +41,9 @@ pub(crate) enum PersonListError {
 
 /// The photos of a list, in its order.
 pub(crate) fn read_people(path: &Path) -> Result<Vec<PersonPhoto>, PersonListError> {
-    let unreadable =
-        |error: csv::Error| PersonListError::Unreadable { path: path.to_owned(), reason: error.to_string() };
-    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_path(path).map_err(unreadable)?;
+    let lines = read_lines(path).and_then(Iterator::collect);
     let photos: Vec<PersonPhoto> =
-        reader.deserialize().map(|photo| photo.map_err(unreadable)).collect::<Result<_, _>>()?;
+        lines.map_err(|reason| PersonListError::Unreadable { path: path.to_owned(), reason })?;
     let gallery = photos.iter().filter(|photo| photo.role == Role::Gallery).count();
     let probes = photos.len() - gallery;
     if gallery == 0 || probes == 0 {
