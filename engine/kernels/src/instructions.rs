@@ -15,19 +15,23 @@ pub enum Instructions {
     Avx2,
     /// AVX-512 F, BW, DQ, VL and VNNI: registers of 64 bytes, and products of bytes summed by fours.
     Avx512,
+    /// AMX beside AVX-512 and AVX-512 BF16: tiles of 16 rows of 64 bytes. Products of f32 are those of two bfloat16 for
+    /// each number, which together have 16 bits of its mantissa.
+    Amx,
 }
 
 impl Instructions {
     /// All of them, the slowest first.
-    pub const ALL: [Self; 4] = [Self::Portable, Self::Neon, Self::Avx2, Self::Avx512];
+    pub const ALL: [Self; 5] = [Self::Portable, Self::Neon, Self::Avx2, Self::Avx512, Self::Amx];
 
-    /// `portable`, `neon`, `avx2` or `avx512`.
+    /// `portable`, `neon`, `avx2`, `avx512` or `amx`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Portable => "portable",
             Self::Neon => "neon",
             Self::Avx2 => "avx2",
             Self::Avx512 => "avx512",
+            Self::Amx => "amx",
         }
     }
 
@@ -57,8 +61,12 @@ impl Instructions {
                     && is_x86_feature_detected!("avx512vnni")
                     && Self::Avx2.are_available()
             }
+            #[cfg(target_arch = "x86_64")]
+            Self::Amx => {
+                Self::Avx512.are_available() && is_x86_feature_detected!("avx512bf16") && crate::amx::is_available()
+            }
             #[cfg(not(target_arch = "x86_64"))]
-            Self::Avx2 | Self::Avx512 => false,
+            Self::Avx2 | Self::Avx512 | Self::Amx => false,
         }
     }
 
@@ -70,7 +78,7 @@ impl Instructions {
         if let (Some(name), None) = (forced, named) {
             tracing::warn!(
                 "{CPU_VARIABLE}={name}: this CPU offers no instructions of that name; \
-                 portable, neon, avx2 and avx512 are known"
+                 portable, neon, avx2, avx512 and amx are known"
             );
         }
         named.or_else(|| available.next()).unwrap_or(Self::Portable)

@@ -49,7 +49,7 @@ impl Kernels {
                 decode_jpeg: jpeg::decode_avx2,
             }),
             #[cfg(target_arch = "x86_64")]
-            Instructions::Avx512 => Some(Self {
+            Instructions::Avx512 | Instructions::Amx => Some(Self {
                 instructions,
                 squared_distance: avx512::squared_distance,
                 first_within: avx512::first_within,
@@ -57,7 +57,7 @@ impl Kernels {
                 decode_jpeg: jpeg::decode_avx2,
             }),
             #[cfg(not(target_arch = "x86_64"))]
-            Instructions::Avx2 | Instructions::Avx512 => None,
+            Instructions::Avx2 | Instructions::Avx512 | Instructions::Amx => None,
             // What is compiled for such a CPU uses NEON by itself.
             #[cfg(target_arch = "aarch64")]
             Instructions::Neon if std::arch::is_aarch64_feature_detected!("dotprod") => Some(Self {

@@ -35,11 +35,11 @@ pub(super) struct Chain {
 
 /// Numbers that the maps of a chain take, so that they stay in the second level of the cache beside the weights. Tests
 /// have small maps.
-const BAND_NUMBERS: usize = if cfg!(test) { 2 << 10 } else { 48 << 10 };
+const BAND_NUMBERS: usize = if cfg!(test) { 2 << 10 } else { 96 << 10 };
 /// A layer whose maps take fewer has them in the cache as they are.
-const SMALL_NUMBERS: usize = if cfg!(test) { 1 << 9 } else { 512 << 10 };
+const SMALL_NUMBERS: usize = if cfg!(test) { 1 << 9 } else { 256 << 10 };
 /// With fewer rows, going from one layer to the next takes longer than is saved.
-const LEAST_ROWS: usize = 2;
+const LEAST_ROWS: usize = if cfg!(test) { 2 } else { 4 };
 
 impl Chain {
     /// All rows of one step.

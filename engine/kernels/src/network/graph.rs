@@ -134,6 +134,11 @@ pub struct Padding {
 }
 
 impl Window {
+    /// Whether an output sees one pixel, and that is on the map.
+    pub(super) fn has_one_place(&self) -> bool {
+        self.kernel == [1; 2] && self.padding == Padding::default()
+    }
+
     /// Windows of `kernel` × `kernel`, with as many rows and columns of padding on all sides.
     pub fn square(kernel: usize, stride: usize, padding: usize) -> Self {
         Self {

@@ -5,6 +5,7 @@ use super::bands::Band;
 use super::error::GraphError;
 use super::fuse::{Draft, Given, MOST_PLANAR_CHANNELS, Work, of};
 use super::graph::{Activation, Convolution, Padding, Window};
+use super::kernel::amx;
 use super::kernel::dense::{Dense, MOST_BYTES, Maps};
 use super::kernel::depthwise::Depthwise;
 use super::kernel::elementwise::Elementwise;
@@ -62,7 +63,7 @@ impl Numerics<'_> {
             Precision::Bf16 => Ok(Pieces::BF16),
             Precision::Int8 => {
                 let range = self.ranges.get(layer).ok_or_else(|| GraphError::NoRange { layer: layer.to_owned() })?;
-                Ok(Pieces { precision: Precision::Int8, steps: Steps::new(range) })
+                Ok(Pieces { precision: Precision::Int8, steps: Steps::new(range), ..Pieces::F32 })
             }
         }
     }
@@ -92,7 +93,7 @@ pub(super) fn steps(
         output.value = if output.value == 0 { builder.blocked_image() } else { value_of[output.value] };
     }
     let mut steps = builder.steps;
-    give_pieces(&mut steps, outputs);
+    give_pieces(lanes(instructions), &mut steps, outputs);
     Ok(steps)
 }
 
@@ -105,7 +106,7 @@ pub(super) fn reads(steps: &[Step], outputs: &[Given]) -> Vec<usize> {
 }
 
 /// Lets depthwise convolutions give what the convolutions after them take.
-fn give_pieces(steps: &mut [Step], outputs: &[Given]) {
+fn give_pieces(lanes: usize, steps: &mut [Step], outputs: &[Given]) {
     let reads = reads(steps, outputs);
     for index in 0..steps.len() {
         let input = steps[index].inputs[0];
@@ -115,9 +116,9 @@ fn give_pieces(steps: &mut [Step], outputs: &[Given]) {
         let [before, step] = steps.get_disjoint_mut([input - 1, index]).expect("inputs are before");
         if let (Kernel::Depthwise(depthwise), Kernel::Dense(dense, None)) = (&mut before.kernel, &mut step.kernel)
             && dense.is_pointwise()
-            && dense.takes.precision != Precision::F32
+            && dense.takes != Pieces::F32
             // The lanes after the last channel may hold what is no number, and pieces are read whole.
-            && dense.inputs.is_multiple_of(dense.takes.channels())
+            && dense.inputs.is_multiple_of(dense.takes.channels_together(lanes))
         {
             depthwise.gives = dense.takes;
             dense.is_given = true;
@@ -230,6 +231,12 @@ impl Builder<'_> {
         // What goes out keeps its digits.
         let keeps = outputs < FEW_OUTPUTS || is_output || inputs * taps > MOST_BYTES;
         let takes = if keeps { Pieces::F32 } else { self.numerics.pieces(name)? };
+        let takes = Pieces {
+            for_tiles: instructions == Instructions::Amx
+                && map.is_none()
+                && amx::pays([group_inputs, group_outputs], &window, takes.precision),
+            ..takes
+        };
         let made_of = (instructions, takes);
         if groups == 1 {
             let dense = Dense::new(made_of, [inputs, outputs], window, &weights, &bias, bend);
@@ -290,13 +297,13 @@ impl Step {
             Kernel::Dense(dense, _) => {
                 let size = dense.window.count([height, width])?;
                 dense.prepare(instructions, size);
-                of_map(dense.outputs, size, dense.scratch_numbers(instructions, size))
+                of_map(dense.outputs, size, dense.scratch_numbers(instructions, width, size))
             }
             Kernel::Grouped(groups) => {
                 let size = groups[0].window.count([height, width])?;
                 groups.iter().for_each(|group| group.prepare(instructions, size));
                 let outputs = groups.iter().map(|group| group.outputs).sum();
-                of_map(outputs, size, groups[0].scratch_numbers(instructions, size))
+                of_map(outputs, size, groups[0].scratch_numbers(instructions, width, size))
             }
             Kernel::First(first) => {
                 let [convolved, given] = first.sizes([height, width])?;
@@ -352,11 +359,11 @@ impl Step {
         }
     }
 
-    /// Numbers that a row of what it gives takes in each block.
-    pub(super) fn row_numbers(&self, lanes: usize, width: usize) -> usize {
+    /// In which pieces its map is.
+    pub(super) fn gives(&self) -> Pieces {
         match &self.kernel {
-            Kernel::Depthwise(depthwise) => width * lanes / depthwise.gives.channels(),
-            _ => width * lanes,
+            Kernel::Depthwise(depthwise) => depthwise.gives,
+            _ => Pieces::F32,
         }
     }
 

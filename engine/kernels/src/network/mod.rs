@@ -81,9 +81,12 @@ impl Precision {
             && match self {
                 Self::F32 => true,
                 #[cfg(target_arch = "x86_64")]
-                Self::Bf16 => instructions == Instructions::Avx512 && is_x86_feature_detected!("avx512bf16"),
+                Self::Bf16 => {
+                    matches!(instructions, Instructions::Avx512 | Instructions::Amx)
+                        && is_x86_feature_detected!("avx512bf16")
+                }
                 #[cfg(target_arch = "x86_64")]
-                Self::Int8 => instructions == Instructions::Avx512,
+                Self::Int8 => matches!(instructions, Instructions::Avx512 | Instructions::Amx),
                 #[cfg(not(target_arch = "x86_64"))]
                 Self::Bf16 | Self::Int8 => false,
             }
@@ -210,9 +213,10 @@ impl Network {
     fn keep(&self, step: usize, (rows, from): (usize, usize), plan: &Plan, map: &mut [f32]) {
         let lanes = lanes(self.instructions);
         let [channels, _, width] = plan.shapes[step + 1];
-        let row = self.steps[step].row_numbers(lanes, width);
-        for block in 0..channels.div_ceil(lanes) {
-            let begin = block * plan.held[step] * row;
+        let pieces = self.steps[step].gives();
+        let row = width * pieces.of_pixel(lanes);
+        for blocks in 0..channels.div_ceil(lanes).div_ceil(pieces.blocks_together()) {
+            let begin = blocks * plan.held[step] * row;
             map.copy_within(begin + from * row..begin + (from + rows) * row, begin);
         }
     }

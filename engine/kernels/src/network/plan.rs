@@ -74,7 +74,8 @@ impl Plan {
             for index in chain.steps.clone() {
                 let [channels, _, width] = shapes[index + 1];
                 held.push(chain.held(steps, &shapes, index));
-                let numbers = channels.div_ceil(lanes) * held[index] * steps[index].row_numbers(lanes, width);
+                let pieces = steps[index].gives();
+                let numbers = channels.next_multiple_of(lanes) / pieces.channels() * held[index] * width;
                 places.push(space.take(numbers, last_read[index + 1]));
             }
             // One after the other, they use the same.

@@ -7,8 +7,9 @@ use std::sync::OnceLock;
 use super::depthwise::within;
 use super::finish::{Bend, per_channel};
 use super::tile::{Finish, Sum, Tiles, WIDE_PIXELS, blocks_at_once, has_wide_tile, sum, with_tile};
+use super::weights::packed;
 use super::winograd::{Square, Winograd};
-use super::{blocked_numbers, lanes};
+use super::{amx, blocked_numbers, lanes};
 use crate::Instructions;
 use crate::network::Precision;
 use crate::network::bands::Band;
@@ -31,14 +32,14 @@ pub(in crate::network) struct Dense {
     pub(in crate::network) takes: Pieces,
     /// Whether its map is in such pieces already.
     pub(in crate::network) is_given: bool,
-    /// `[outputs / lanes][kernel rows][kernel columns][pieces][lanes]`.
-    weights: Memory,
+    /// [`packed`], or for tiles [`amx::packed`].
+    pub(super) weights: Memory,
     /// In blocks: what sums begin with.
-    starts: Memory,
+    pub(super) starts: Memory,
     /// In blocks.
-    bias: Memory,
+    pub(super) bias: Memory,
     /// In blocks: what sums of products of bytes are multiplied by.
-    scales: Memory,
+    pub(super) scales: Memory,
     pub(in crate::network) bend: Bend,
     /// `[outputs, inputs, 3, 3]`, where they may be needed for what follows and are not packed as f32.
     plain_weights: Vec<f32>,
@@ -52,6 +53,9 @@ pub(in crate::network) const MOST_BYTES: usize = (i32::MAX / (255 * 127)) as usi
 /// How a convolution looks at a map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
+    /// In tiles of AMX.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
+    Tiles,
     /// A pixel at itself: a tile is any pixels one after the other.
     Flat,
     /// A tile is part of a row.
@@ -126,55 +130,40 @@ impl Dense {
         bend: Bend,
     ) -> Self {
         assert!(takes.precision.is_available(instructions));
+        assert!(!takes.for_tiles || instructions == Instructions::Amx);
         assert!(takes.precision != Precision::Int8 || inputs * window.kernel[0] * window.kernel[1] <= MOST_BYTES);
         let lanes = lanes(instructions);
         let taps = window.kernel[0] * window.kernel[1];
         assert_eq!(weights.len(), outputs * inputs * taps, "weights");
-        let channels = takes.channels();
-        let pieces = inputs.div_ceil(channels);
-        let mut packed = Memory::zeros(outputs.next_multiple_of(lanes) * taps * pieces);
-        let places = packed.numbers_mut();
+        let of_output = |output: usize| &weights[output * inputs * taps..][..inputs * taps];
+        // Steps of bytes.
+        let per_weight = |output: usize| {
+            let greatest = of_output(output).iter().fold(0.0_f32, |greatest, weight| greatest.max(weight.abs()));
+            if greatest > 0.0 { 127.0 / greatest } else { 1.0 }
+        };
+        let per_weight: Vec<f32> = (0..outputs).map(per_weight).collect();
+        let weight = |output: usize, input: usize, tap: usize| {
+            let weight = of_output(output)[input * taps + tap];
+            if takes.precision == Precision::Int8 { (weight * per_weight[output]).round() } else { weight }
+        };
+        let packed = match takes.for_tiles {
+            true => amx::packed([inputs, outputs], taps, takes.precision, weight),
+            false => packed([inputs, outputs], taps, lanes, takes.precision, weight),
+        };
         let bias: Vec<f32> = (0..outputs).map(|output| of(bias, output)).collect();
-        let (mut starts, mut scales) = (vec![0.0; outputs], vec![1.0; outputs]);
-        for output in 0..outputs {
-            let (block, lane) = (output / lanes, output % lanes);
-            let weights = &weights[output * inputs * taps..][..inputs * taps];
-            let greatest = weights.iter().fold(0.0_f32, |greatest, weight| greatest.max(weight.abs()));
-            let per_weight = if greatest > 0.0 { 127.0 / greatest } else { 1.0 };
-            let mut sum = 0;
-            for piece in 0..pieces {
-                for tap in 0..taps {
-                    let weight = |channel: usize| {
-                        let input = piece * channels + channel;
-                        if input < inputs { weights[input * taps + tap] } else { 0.0 }
-                    };
-                    let place = ((block * taps + tap) * pieces + piece) * lanes + lane;
-                    places[place] = match takes.precision {
-                        Precision::F32 => weight(0),
-                        Precision::Bf16 => {
-                            f32::from_bits(u32::from(nearest(weight(1))) << 16 | u32::from(nearest(weight(0))))
-                        }
-                        Precision::Int8 => {
-                            let bytes: [i8; 4] =
-                                std::array::from_fn(|channel| (weight(channel) * per_weight).round() as i8);
-                            sum += bytes.iter().map(|byte| i32::from(*byte)).sum::<i32>();
-                            f32::from_bits(u32::from_ne_bytes(bytes.map(|byte| byte as u8)))
-                        }
-                    };
-                }
+        let (mut starts, mut scales) = (bias.clone(), vec![1.0; outputs]);
+        if takes.precision == Precision::Int8 {
+            for output in 0..outputs {
+                let places = (0..inputs).flat_map(|input| (0..taps).map(move |tap| (input, tap)));
+                let sum: i32 = places.map(|(input, tap)| weight(output, input, tap) as i32).sum();
+                // All inputs have the byte of zero added, also those beside the map.
+                starts[output] = f32::from_bits((-i32::from(takes.steps.zero) * sum).cast_unsigned());
+                scales[output] = 1.0 / (per_weight[output] * takes.steps.per_unit);
             }
-            starts[output] = match takes.precision {
-                Precision::F32 | Precision::Bf16 => bias[output],
-                Precision::Int8 => {
-                    scales[output] = 1.0 / (per_weight * takes.steps.per_unit);
-                    // All inputs have the byte of zero added, also those beside the map.
-                    f32::from_bits((-i32::from(takes.steps.zero) * sum).cast_unsigned())
-                }
-            };
         }
         let [starts, bias, scales] = [starts, bias, scales].map(|numbers| per_channel(&numbers, outputs, lanes));
         assert!(bend.fits(outputs.div_ceil(lanes), lanes), "slopes");
-        let is_needed = Winograd::can(&window) && takes.precision != Precision::F32;
+        let is_needed = Winograd::can(&window) && takes.precision != Precision::F32 && !takes.for_tiles;
         let plain_weights = if is_needed { weights.to_vec() } else { Vec::new() };
         let winograd = [const { OnceLock::new() }; 2];
         let is_given = false;
@@ -195,6 +184,9 @@ impl Dense {
 
     /// How it looks at a map, for outputs of so many rows and columns.
     fn way(&self, instructions: Instructions, size: [usize; 2]) -> Way {
+        if self.takes.for_tiles {
+            return Way::Tiles;
+        }
         if self.is_given {
             return Way::Flat;
         }
@@ -241,9 +233,18 @@ impl Dense {
         (GATHERED_NUMBERS / (self.gathered_of_pixel(lanes) * most_pixels)).max(1)
     }
 
-    /// Numbers of scratch for a run.
-    pub(in crate::network) fn scratch_numbers(&self, instructions: Instructions, [rows, columns]: [usize; 2]) -> usize {
+    /// Numbers of scratch for a run on a map of so many columns, with outputs of this size.
+    pub(in crate::network) fn scratch_numbers(
+        &self,
+        instructions: Instructions,
+        width: usize,
+        [rows, columns]: [usize; 2],
+    ) -> usize {
         match self.way(instructions, [rows, columns]) {
+            #[cfg(target_arch = "x86_64")]
+            Way::Tiles => return amx::scratch_numbers(self, width, [rows, columns]),
+            #[cfg(not(target_arch = "x86_64"))]
+            Way::Tiles => unreachable!("there are none in {width} columns"),
             Way::Flat | Way::Rows => return 0,
             Way::Winograd(square) => {
                 let channels = [self.inputs, self.outputs];
@@ -286,6 +287,7 @@ impl Dense {
         match self.way(instructions, size) {
             Way::Winograd(Square::Four) => "winograd".into(),
             Way::Winograd(Square::Two) => "winograd of 2×2".into(),
+            Way::Tiles => format!("tiles {}", if precision == Precision::F32 { "bf16×2" } else { precision.name() }),
             _ if precision != Precision::F32 => format!("dense {}", precision.name()),
             Way::Flat | Way::Rows => "dense".into(),
             Way::Gathered => "gathered".into(),
@@ -305,7 +307,7 @@ impl Dense {
 
     /// Whether a piece has a channel after the last, whose number is left open.
     fn has_odd_inputs(&self) -> bool {
-        self.takes.precision == Precision::Bf16 && !self.inputs.is_multiple_of(2)
+        self.takes.precision == Precision::Bf16 && !self.takes.for_tiles && !self.inputs.is_multiple_of(2)
     }
 
     /// # Panics
@@ -319,7 +321,7 @@ impl Dense {
         let pieces = if self.is_given { self.takes.channels() } else { 1 };
         maps.check(lanes, self.outputs, [pieces, 1]);
         assert!(maps.are_whole() || self.has_bands() && maps.have_rows_of(&self.window));
-        assert!(maps.scratch.len() >= self.scratch_numbers(instructions, maps.size));
+        assert!(maps.scratch.len() >= self.scratch_numbers(instructions, width, maps.size));
         if let Way::Winograd(square) = self.way(instructions, maps.size) {
             let winograd = self.winograd(square, lanes);
             // SAFETY: the CPU has the instructions, and maps and scratch are as long as their shapes say.
@@ -329,6 +331,8 @@ impl Dense {
         // SAFETY: the CPU has the instructions, and maps and scratch are as long as their shapes say.
         unsafe {
             match self.takes.precision {
+                #[cfg(target_arch = "x86_64")]
+                _ if self.takes.for_tiles => amx::run(self, maps),
                 Precision::F32 => dense(instructions, instructions, self, maps),
                 #[cfg(target_arch = "x86_64")]
                 Precision::Bf16 => dense_bf16(instructions, self, maps),
@@ -355,7 +359,7 @@ fn most_together(instructions: Instructions, pixels: usize) -> usize {
     use crate::network::lanes::{Avx2, Avx512};
     match instructions {
         #[cfg(target_arch = "x86_64")]
-        Instructions::Avx512 => most_of_lanes::<Avx512>(pixels),
+        Instructions::Avx512 | Instructions::Amx => most_of_lanes::<Avx512>(pixels),
         #[cfg(target_arch = "x86_64")]
         Instructions::Avx2 => most_of_lanes::<Avx2>(pixels),
         #[cfg(target_arch = "aarch64")]
@@ -415,7 +419,7 @@ unsafe fn run_dense<T: Products>(instructions: Instructions, layer: &Dense, maps
     let way = layer.way(instructions, maps.size);
     let most = most_together(instructions, pixels);
     let tiles = match way {
-        Way::Flat | Way::Gathered | Way::Winograd(_) => Tiles::new(1, pixels, most),
+        Way::Flat | Way::Gathered | Way::Winograd(_) | Way::Tiles => Tiles::new(1, pixels, most),
         Way::Rows => Tiles::new(maps.size[0], maps.size[1], T::Lanes::PIXELS),
     };
     let at_once = layer.tiles_at_once(lanes, most);
@@ -459,7 +463,7 @@ unsafe fn run_dense<T: Products>(instructions: Instructions, layer: &Dense, maps
                             let pixel = row * maps.shape[2] + column;
                             (maps.x.as_ptr().add(pixel * lanes), kernel, steps, map_step)
                         }
-                        Way::Gathered | Way::Winograd(_) => {
+                        Way::Gathered | Way::Winograd(_) | Way::Tiles => {
                             let place = (tile - first) * most * gathered_of_pixel;
                             let pixels = size * lanes / piece_channels;
                             let window = [used[0].len(), used[1].len()];
@@ -583,12 +587,4 @@ unsafe fn gather<T: Products>(
             }
         }
     }
-}
-
-/// The bits of the nearest bfloat16.
-fn nearest(number: f32) -> u16 {
-    #[cfg(target_arch = "x86_64")]
-    return crate::network::lanes::nearest(number);
-    #[cfg(not(target_arch = "x86_64"))]
-    unreachable!("{number} cannot be made bfloat16: it is available nowhere")
 }

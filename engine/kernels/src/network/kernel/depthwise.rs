@@ -11,7 +11,7 @@ use crate::Instructions;
 use crate::network::Precision;
 use crate::network::bands::Band;
 use crate::network::graph::Window;
-use crate::network::lanes::{Lanes, Pieces, Products, Register, Single, Steps, with_lanes};
+use crate::network::lanes::{Lanes, Pieces, Put, Register, Single, Steps, with_lanes};
 use crate::network::memory::Memory;
 
 /// Tiles of a row after which the next row follows: three rows of so many pixels stay in the first level of the cache.
@@ -65,6 +65,8 @@ impl Depthwise {
         // SAFETY: the CPU has the instructions, and the maps are as long as their shapes say.
         unsafe {
             match self.gives.precision {
+                #[cfg(target_arch = "x86_64")]
+                Precision::F32 if self.gives.for_tiles => depthwise_halves(self, maps),
                 Precision::F32 => depthwise(instructions, self, maps),
                 #[cfg(target_arch = "x86_64")]
                 Precision::Bf16 => depthwise_bf16(self, maps),
@@ -93,6 +95,15 @@ unsafe fn run_depthwise_single<L: Lanes>(layer: &Depthwise, maps: &mut Maps<'_>)
 /// As `depthwise`, and AVX-512 BF16.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,fma")]
+unsafe fn depthwise_halves(layer: &Depthwise, maps: &mut Maps<'_>) {
+    // SAFETY: the caller's word; the instructions are enabled.
+    unsafe { run_depthwise::<crate::network::lanes::Halves>(layer, maps) }
+}
+
+/// # Safety
+/// As `depthwise`, and AVX-512 BF16.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,fma")]
 unsafe fn depthwise_bf16(layer: &Depthwise, maps: &mut Maps<'_>) {
     // SAFETY: the caller's word; the instructions are enabled.
     unsafe { run_depthwise::<crate::network::lanes::Bf16>(layer, maps) }
@@ -108,13 +119,14 @@ unsafe fn depthwise_int8(layer: &Depthwise, maps: &mut Maps<'_>) {
 }
 
 #[inline(always)]
-unsafe fn run_depthwise<T: Products>(layer: &Depthwise, maps: &mut Maps<'_>) {
+unsafe fn run_depthwise<T: Put>(layer: &Depthwise, maps: &mut Maps<'_>) {
     let lanes = const { T::Lanes::LANES };
     let [channels, height, width] = maps.shape;
     let [rows, columns] = maps.size;
     let Band { x_rows, y_rows, rows: made } = maps.band.clone();
     let Window { kernel, stride, dilation, padding, .. } = layer.window;
     let taps = kernel[0] * kernel[1];
+    let pixel_step = T::PIXEL_STEP.unwrap_or(layer.gives.of_pixel(lanes));
     let residual_blocks = maps.residual.map_or(0, |(_, channels)| channels / lanes);
     let slides = kernel[1] == 3 && stride[1] == 1 && dilation[1] == 1 && padding.left == 1 && padding.right == 1;
     let tiles = Tiles::new(1, columns, T::Lanes::PIXELS);
@@ -130,7 +142,8 @@ unsafe fn run_depthwise<T: Products>(layer: &Depthwise, maps: &mut Maps<'_>) {
             // `whole` say, and its rows among those that are there; a row of the window that is outside is never
             // pointed to.
             unsafe {
-                let output = (block * y_rows.len() + row - y_rows.start) * columns;
+                let y_block = layer.gives.place(lanes, block, y_rows.len() * columns);
+                let y_pixel = (row - y_rows.start) * columns;
                 let map_rows = maps.x.as_ptr().add(block * x_rows.len() * width * lanes);
                 let weights = layer.weights.numbers().as_ptr().add(block * taps * lanes);
                 let mut job = Row {
@@ -153,7 +166,8 @@ unsafe fn run_depthwise<T: Products>(layer: &Depthwise, maps: &mut Maps<'_>) {
                     bend: layer.bend.at(),
                     block,
                     steps: layer.gives.steps,
-                    y: maps.y.as_mut_ptr().add(output * (lanes / T::CHANNELS)),
+                    pixel_step,
+                    y: maps.y.as_mut_ptr().add(y_block + y_pixel * pixel_step),
                 };
                 if slides {
                     let mut tile = strip * STRIP_TILES;
@@ -243,8 +257,9 @@ struct Row<'a, R> {
     bend: BendAt<'a>,
     block: usize,
     steps: Steps,
-    /// Pieces.
+    /// Pieces, and how many from a pixel to the next.
     y: *mut f32,
+    pixel_step: usize,
 }
 
 /// Runs as many pixels as are best at once of those `left`, and says how many.
@@ -252,7 +267,7 @@ struct Row<'a, R> {
 /// # Safety
 /// As for [`pixels`].
 #[inline(always)]
-unsafe fn some_pixels<T: Products, const S: usize>(
+unsafe fn some_pixels<T: Put, const S: usize>(
     job: &Row<'_, Register<T>>,
     column: usize,
     first: usize,
@@ -287,11 +302,7 @@ unsafe fn some_pixels<T: Products, const S: usize>(
 /// # Safety
 /// As for [`slide`].
 #[inline(always)]
-unsafe fn slide_three<T: Products, const P: usize, const B: usize>(
-    job: &Row<'_, Register<T>>,
-    column: usize,
-    count: usize,
-) {
+unsafe fn slide_three<T: Put, const P: usize, const B: usize>(job: &Row<'_, Register<T>>, column: usize, count: usize) {
     // SAFETY: the caller's word.
     unsafe { slide::<T, P>(job, column, count, 3) }
 }
@@ -301,11 +312,7 @@ unsafe fn slide_three<T: Products, const P: usize, const B: usize>(
 /// # Safety
 /// As for [`slide`].
 #[inline(always)]
-unsafe fn slide_some<T: Products, const P: usize, const B: usize>(
-    job: &Row<'_, Register<T>>,
-    column: usize,
-    count: usize,
-) {
+unsafe fn slide_some<T: Put, const P: usize, const B: usize>(job: &Row<'_, Register<T>>, column: usize, count: usize) {
     // SAFETY: the caller's word.
     unsafe { slide::<T, P>(job, column, count, job.rows) }
 }
@@ -316,7 +323,7 @@ unsafe fn slide_some<T: Products, const P: usize, const B: usize>(
 /// # Safety
 /// As for [`pixels`], for as many columns of the map as of the output, and the rows of the window.
 #[inline(always)]
-unsafe fn slide<T: Products, const P: usize>(job: &Row<'_, Register<T>>, column: usize, count: usize, rows: usize) {
+unsafe fn slide<T: Put, const P: usize>(job: &Row<'_, Register<T>>, column: usize, count: usize, rows: usize) {
     let lanes = const { T::Lanes::LANES };
     for column in (column..).step_by(P).take(count) {
         // SAFETY: the caller's word; before the first column and after the last nothing is read.
@@ -351,7 +358,7 @@ unsafe fn slide<T: Products, const P: usize>(job: &Row<'_, Register<T>>, column:
 /// # Safety
 /// The CPU has the instructions; the rows and columns are within the map, and the pixels within the output.
 #[inline(always)]
-unsafe fn pixels<T: Products, const P: usize, const S: usize>(
+unsafe fn pixels<T: Put, const P: usize, const S: usize>(
     job: &Row<'_, Register<T>>,
     column: usize,
     first: usize,
@@ -382,7 +389,7 @@ unsafe fn pixels<T: Products, const P: usize, const S: usize>(
 /// # Safety
 /// As for [`pixels`].
 #[inline(always)]
-unsafe fn finish<T: Products, const P: usize>(job: &Row<'_, Register<T>>, column: usize, mut sums: [Register<T>; P]) {
+unsafe fn finish<T: Put, const P: usize>(job: &Row<'_, Register<T>>, column: usize, mut sums: [Register<T>; P]) {
     // SAFETY: the caller's word.
     unsafe {
         if !job.residual.is_null() {
@@ -398,17 +405,17 @@ unsafe fn finish<T: Products, const P: usize>(job: &Row<'_, Register<T>>, column
 /// # Safety
 /// As for [`pixels`].
 #[inline(always)]
-unsafe fn put<T: Products, const P: usize>(
+unsafe fn put<T: Put, const P: usize>(
     job: &Row<'_, Register<T>>,
     column: usize,
     sums: [Register<T>; P],
     bend: BendAt<'_>,
 ) {
-    let pixel_pieces = const { T::Lanes::LANES / T::CHANNELS };
+    let pixel_step = T::PIXEL_STEP.unwrap_or(job.pixel_step);
     // SAFETY: the caller's word.
     unsafe {
         for pixel in 0..P {
-            let y = job.y.add((column + pixel) * pixel_pieces);
+            let y = job.y.add((column + pixel) * pixel_step);
             T::put(bend.apply::<T::Lanes>(job.block, sums[pixel]), y, job.steps);
         }
     }

@@ -4,6 +4,7 @@
 //! Each kernel is a safe function that checks the lengths of what it is given, around loops over pointers that stay
 //! within them.
 
+pub(super) mod amx;
 pub(super) mod dense;
 pub(super) mod depthwise;
 pub(super) mod elementwise;
@@ -13,6 +14,7 @@ pub(super) mod layout;
 pub(super) mod pool;
 pub(super) mod softmax;
 mod tile;
+mod weights;
 mod winograd;
 
 use super::shape::Shape;
@@ -21,7 +23,7 @@ use crate::Instructions;
 /// Channels of a block.
 pub(super) fn lanes(instructions: Instructions) -> usize {
     match instructions {
-        Instructions::Avx512 => 16,
+        Instructions::Avx512 | Instructions::Amx => 16,
         Instructions::Avx2 | Instructions::Neon | Instructions::Portable => 8,
     }
 }

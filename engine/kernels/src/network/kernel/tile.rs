@@ -4,7 +4,7 @@
 #![allow(clippy::needless_range_loop)]
 
 use super::finish::{BendAt, with_bend};
-use crate::network::lanes::{Lanes, Products, Register};
+use crate::network::lanes::{Lanes, Products, Put, Register};
 
 /// What a tile sums: for each row and column of the window, blocks of inputs, in each its pieces one after the other.
 #[derive(Clone, Copy)]
@@ -104,7 +104,7 @@ macro_rules! with_tile {
 pub(super) use with_tile;
 
 /// Whether [`blocks_at_once`] leads to such a tile. The others are not compiled.
-pub(super) const fn is_used<T: Products>(pixels: usize, blocks: usize) -> bool {
+pub(super) const fn is_used<T: Put>(pixels: usize, blocks: usize) -> bool {
     (pixels <= T::Lanes::PIXELS || blocks == 1 && pixels == WIDE_PIXELS && has_wide_tile::<T::Lanes>())
         && (blocks == 1 || fits::<T::Lanes>(pixels, blocks))
 }

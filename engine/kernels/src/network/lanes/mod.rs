@@ -18,13 +18,13 @@ pub(super) use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 pub(super) use avx512::Avx512;
 #[cfg(target_arch = "x86_64")]
-pub(super) use bf16::{Bf16, nearest};
+pub(super) use bf16::{Bf16, HALF, Halves};
 #[cfg(target_arch = "x86_64")]
 pub(super) use int8::Int8;
 #[cfg(target_arch = "aarch64")]
 pub(super) use neon::Neon;
 pub(super) use portable::Portable;
-pub(super) use products::{Pieces, Products, Register, Single, Steps};
+pub(super) use products::{Pieces, Products, Put, Register, Single, Steps, nearest};
 
 /// No register has more numbers.
 pub(super) const MOST_LANES: usize = 16;
@@ -119,7 +119,7 @@ macro_rules! with_lanes {
             unsafe {
                 match instructions {
                     #[cfg(target_arch = "x86_64")]
-                    $crate::Instructions::Avx512 => avx512($($argument),*),
+                    $crate::Instructions::Avx512 | $crate::Instructions::Amx => avx512($($argument),*),
                     #[cfg(target_arch = "x86_64")]
                     $crate::Instructions::Avx2 => avx2($($argument),*),
                     #[cfg(target_arch = "aarch64")]

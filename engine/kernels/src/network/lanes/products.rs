@@ -5,23 +5,18 @@ use std::marker::PhantomData;
 use super::Lanes;
 use crate::network::Precision;
 
-/// Products of a precision. A piece is 32 bits: one f32, two bf16 or four bytes, of channels one after the other. It is
+/// Pieces of a precision. A piece is 32 bits: one f32, two bf16 or four bytes, of channels one after the other. It is
 /// kept in place of an f32, and never used as one.
 ///
 /// # Safety
 /// For all of them: the CPU has the instructions.
-pub(in crate::network) trait Products: Copy {
+pub(in crate::network) trait Put: Copy {
     type Lanes: Lanes;
-    /// Channels in a piece.
+    /// Channels for each piece.
     const CHANNELS: usize;
+    /// Pieces from a pixel to the next, where that is the same wherever they go.
+    const PIXEL_STEP: Option<usize> = None;
 
-    /// Adds the products of the channels of a piece.
-    unsafe fn add_products(x: Register<Self>, weights: Register<Self>, sum: Register<Self>) -> Register<Self>;
-    /// The number that a sum stands for.
-    ///
-    /// # Safety
-    /// The scales and the bias of the block can be read.
-    unsafe fn end(sum: Register<Self>, scales: *const f32, bias: *const f32) -> Register<Self>;
     /// Writes the pieces of a block's channels of a pixel.
     ///
     /// # Safety
@@ -29,8 +24,22 @@ pub(in crate::network) trait Products: Copy {
     unsafe fn put(numbers: Register<Self>, to: *mut f32, steps: Steps);
 }
 
+/// Products of a precision.
+///
+/// # Safety
+/// For all of them: the CPU has the instructions.
+pub(in crate::network) trait Products: Put {
+    /// Adds the products of the channels of a piece.
+    unsafe fn add_products(x: Register<Self>, weights: Register<Self>, sum: Register<Self>) -> Register<Self>;
+    /// The number that a sum stands for.
+    ///
+    /// # Safety
+    /// The scales and the bias of the block can be read.
+    unsafe fn end(sum: Register<Self>, scales: *const f32, bias: *const f32) -> Register<Self>;
+}
+
 /// Numbers side by side, or pieces.
-pub(in crate::network) type Register<T> = <<T as Products>::Lanes as Lanes>::Register;
+pub(in crate::network) type Register<T> = <<T as Put>::Lanes as Lanes>::Register;
 
 /// How bytes stand for numbers: `x = (byte − zero) / per_unit`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -59,21 +68,50 @@ pub(in crate::network) struct Pieces {
     pub(in crate::network) precision: Precision,
     /// Of use to bytes alone.
     pub(in crate::network) steps: Steps,
+    /// Whether products are those of [tiles](super::super::kernel::amx).
+    pub(in crate::network) for_tiles: bool,
 }
 
 impl Pieces {
     /// Numbers as they are.
     pub(in crate::network) const F32: Self =
-        Self { precision: Precision::F32, steps: Steps { per_unit: 1.0, zero: 0 } };
+        Self { precision: Precision::F32, steps: Steps { per_unit: 1.0, zero: 0 }, for_tiles: false };
     pub(in crate::network) const BF16: Self = Self { precision: Precision::Bf16, ..Self::F32 };
 
-    /// Channels in a piece.
+    /// Channels for each piece; the two halves of an f32 that tiles take are a piece together.
     pub(in crate::network) fn channels(self) -> usize {
         match self.precision {
             Precision::F32 => 1,
             Precision::Bf16 => 2,
             Precision::Int8 => 4,
         }
+    }
+
+    /// Blocks whose pieces of a pixel are together.
+    pub(in crate::network) fn blocks_together(self) -> usize {
+        match self.precision {
+            _ if !self.for_tiles => 1,
+            Precision::F32 | Precision::Bf16 => 2,
+            Precision::Int8 => 4,
+        }
+    }
+
+    /// Channels of which pieces are read at once.
+    pub(in crate::network) fn channels_together(self, lanes: usize) -> usize {
+        if self.for_tiles { self.blocks_together() * lanes } else { self.channels() }
+    }
+
+    /// Pieces that a pixel has together.
+    pub(in crate::network) fn of_pixel(self, lanes: usize) -> usize {
+        self.blocks_together() * lanes / self.channels()
+    }
+
+    /// Where a block's pieces begin in a map of so many pixels.
+    pub(in crate::network) fn place(self, lanes: usize, block: usize, pixels: usize) -> usize {
+        let together = self.blocks_together();
+        // The second halves of f32 are behind the first of all blocks.
+        let halves = if self.for_tiles { self.channels().max(2) } else { self.channels() };
+        block / together * pixels * self.of_pixel(lanes) + block % together * lanes / halves
     }
 
     /// The piece of zeros.
@@ -89,10 +127,19 @@ impl Pieces {
 #[derive(Debug, Clone, Copy)]
 pub(in crate::network) struct Single<L>(PhantomData<L>);
 
-impl<L: Lanes> Products for Single<L> {
+impl<L: Lanes> Put for Single<L> {
     type Lanes = L;
     const CHANNELS: usize = 1;
+    const PIXEL_STEP: Option<usize> = Some(L::LANES);
 
+    #[inline(always)]
+    unsafe fn put(numbers: L::Register, to: *mut f32, _: Steps) {
+        // SAFETY: the caller's word.
+        unsafe { L::store(to, numbers) }
+    }
+}
+
+impl<L: Lanes> Products for Single<L> {
     #[inline(always)]
     unsafe fn add_products(x: L::Register, weights: L::Register, sum: L::Register) -> L::Register {
         // SAFETY: the caller has the instructions.
@@ -102,9 +149,10 @@ impl<L: Lanes> Products for Single<L> {
     unsafe fn end(sum: L::Register, _: *const f32, _: *const f32) -> L::Register {
         sum
     }
-    #[inline(always)]
-    unsafe fn put(numbers: L::Register, to: *mut f32, _: Steps) {
-        // SAFETY: the caller's word.
-        unsafe { L::store(to, numbers) }
-    }
+}
+
+/// The bits of the nearest bfloat16 of a finite number, of two the even one.
+pub(in crate::network) fn nearest(number: f32) -> u16 {
+    let bits = number.to_bits();
+    (bits.wrapping_add(0x7fff + (bits >> 16 & 1)) >> 16) as u16
 }

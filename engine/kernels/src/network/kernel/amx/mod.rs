@@ -1,0 +1,64 @@
+//! Convolutions as products of tiles, registers of AMX: 16 pixels by 64 bytes of their channels, times those by 16
+//! outputs. An f32 is two bfloat16 (`Halves`), and a product of two f32 three products of those; the fourth is as small
+//! as what two bfloat16 miss of an f32.
+//!
+//! A window looks at the same pixels as the next, one further on: inputs are converted once, with zeros around them, and
+//! a tile is read from them for each place of the window.
+
+#[cfg(target_arch = "x86_64")]
+mod inputs;
+#[cfg(target_arch = "x86_64")]
+mod run;
+#[cfg(target_arch = "x86_64")]
+mod tiles;
+mod weights;
+
+#[cfg(target_arch = "x86_64")]
+pub(super) use run::{run, scratch_numbers};
+pub(super) use weights::packed;
+
+use crate::network::Precision;
+use crate::network::graph::Window;
+
+/// Channels of a block, as for AVX-512.
+const LANES: usize = 16;
+/// Numbers of a tile of weights.
+const TILE: usize = 256;
+
+/// Products of tiles for each group of channels.
+fn products(precision: Precision) -> usize {
+    match precision {
+        Precision::F32 => 3,
+        Precision::Bf16 | Precision::Int8 => 1,
+    }
+}
+
+/// Channels that a row of a tile has.
+fn channels_together(precision: Precision) -> usize {
+    match precision {
+        Precision::F32 | Precision::Bf16 => 32,
+        Precision::Int8 => 64,
+    }
+}
+
+/// Whether it takes less time than AVX-512 does, for a group's inputs and outputs.
+pub(in crate::network) fn pays([inputs, outputs]: [usize; 2], window: &Window, precision: Precision) -> bool {
+    // Tests have few channels.
+    if cfg!(test) {
+        return true;
+    }
+    // Three products of halves for each place of a window take longer than what Winograd leaves of them, where another
+    // thread of the core keeps it busy.
+    if precision == Precision::F32 && !window.has_one_place() {
+        return false;
+    }
+    // Tenths of a cycle for each pixel, about. Registers take two products of 16 f32 a cycle, tiles 16 cycles.
+    let taps = window.kernel[0] * window.kernel[1];
+    let blocks = outputs.div_ceil(LANES);
+    let at_once = if precision == Precision::Int8 { 4 } else { 1 };
+    let registers = 5 * taps * inputs * blocks / at_once;
+    let together = channels_together(precision);
+    let groups = inputs.div_ceil(together);
+    let tiles = 14 * taps * groups * blocks * products(precision) + 70 * groups * together / LANES + 65 * blocks;
+    tiles < registers
+}

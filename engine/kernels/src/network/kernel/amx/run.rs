@@ -1,0 +1,245 @@
+//! A convolution in tiles, a few rows after the other.
+
+use std::ops::Range;
+
+use super::inputs::{Look, copy};
+use super::tiles::{Job, MOST_ROWS, Numbers, Shapes};
+use super::{LANES, TILE};
+use crate::network::Precision;
+use crate::network::kernel::dense::{Dense, Maps};
+use crate::network::kernel::finish::{BendAt, with_bend};
+use crate::network::lanes::{Avx512, Bf16, Halves, Int8, Lanes};
+
+/// Copied numbers that stay in the second level of the cache beside weights.
+const COPIED_NUMBERS: usize = 48 << 10;
+
+/// Numbers of scratch for outputs of this size.
+pub(in crate::network::kernel) fn scratch_numbers(layer: &Dense, width: usize, [rows, columns]: [usize; 2]) -> usize {
+    let steps = steps(layer).next_multiple_of(LANES);
+    if layer.is_given {
+        return steps;
+    }
+    steps + copied_numbers(layer, width, rows_at_once(layer, width, [rows, columns]), columns)
+}
+
+/// Steps of a sum.
+fn steps(layer: &Dense) -> usize {
+    let [rows, columns] = layer.window.kernel;
+    rows * columns * groups(layer)
+}
+
+/// Channels that are together.
+fn groups(layer: &Dense) -> usize {
+    layer.inputs.div_ceil(layer.takes.channels_together(LANES))
+}
+
+fn copied_numbers(layer: &Dense, width: usize, rows: usize, columns: usize) -> usize {
+    groups(layer) * Look::new(layer, None, width, rows, columns).plane * layer.takes.of_pixel(LANES)
+}
+
+/// Numbers of weights for a step of a block.
+fn weights_of_step(precision: Precision) -> usize {
+    match precision {
+        Precision::F32 => 2 * TILE,
+        Precision::Bf16 | Precision::Int8 => TILE,
+    }
+}
+
+/// Rows of outputs whose inputs are copied at once.
+fn rows_at_once(layer: &Dense, width: usize, [rows, columns]: [usize; 2]) -> usize {
+    let of_row = groups(layer) * Look::new(layer, None, width, 1, columns).row_step() * layer.takes.of_pixel(LANES);
+    (COPIED_NUMBERS / of_row).clamp(1, rows)
+}
+
+/// # Safety
+/// The CPU has AMX and the process may use it; the lengths are those that [`Dense::run`] checks.
+pub(in crate::network::kernel) unsafe fn run(layer: &Dense, maps: &mut Maps<'_>) {
+    // SAFETY: the caller's word.
+    unsafe {
+        match layer.takes.precision {
+            Precision::F32 => of_halves(layer, maps),
+            Precision::Bf16 => of_bf16(layer, maps),
+            Precision::Int8 => of_int8(layer, maps),
+        }
+    }
+}
+
+/// # Safety
+/// As [`run`].
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,fma")]
+unsafe fn of_halves(layer: &Dense, maps: &mut Maps<'_>) {
+    // SAFETY: the caller's word; the instructions are enabled.
+    unsafe { run_tiles::<Halves>(layer, maps) }
+}
+
+/// # Safety
+/// As [`run`].
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,fma")]
+unsafe fn of_bf16(layer: &Dense, maps: &mut Maps<'_>) {
+    // SAFETY: the caller's word; the instructions are enabled.
+    unsafe { run_tiles::<Bf16>(layer, maps) }
+}
+
+/// # Safety
+/// As [`run`].
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,fma")]
+unsafe fn of_int8(layer: &Dense, maps: &mut Maps<'_>) {
+    // SAFETY: the caller's word; the instructions are enabled.
+    unsafe { run_tiles::<Int8>(layer, maps) }
+}
+
+#[inline(always)]
+unsafe fn run_tiles<T: Numbers>(layer: &Dense, maps: &mut Maps<'_>) {
+    let [_, _, width] = maps.shape;
+    let columns = maps.size[1];
+    let all = maps.band.rows.clone();
+    let at_once = if layer.is_given { all.len() } else { rows_at_once(layer, width, [all.len(), columns]) };
+    let scratch = std::mem::take(&mut maps.scratch);
+    let (step_numbers, copied) = scratch.split_at_mut(steps(layer).next_multiple_of(LANES));
+    let step_numbers = &mut step_numbers[..steps(layer)];
+    for first in all.clone().step_by(at_once) {
+        let rows = first..all.end.min(first + at_once);
+        let given_plane = layer.is_given.then(|| maps.band.x_rows.len() * width);
+        let look = Look::new(layer, given_plane, width, rows.len(), columns);
+        look.put_steps(layer, step_numbers);
+        // SAFETY: the caller's word.
+        unsafe {
+            let x = if layer.is_given {
+                let before = (rows.start - maps.band.x_rows.start) * width;
+                maps.x[before * layer.takes.of_pixel(LANES)..].as_ptr()
+            } else {
+                copy::<T>(layer, maps, rows.clone(), &look, copied);
+                copied.as_ptr()
+            };
+            run_rows::<T>(layer, maps, rows, &look, x, step_numbers);
+        }
+    }
+    maps.scratch = scratch;
+}
+
+/// Pixels of the outputs of a run, in an even number of tiles of one size, some of which may be in two.
+#[derive(Clone, Copy)]
+struct Cut {
+    run: usize,
+    /// How many there are.
+    of_run: usize,
+    /// Outputs of each.
+    rows: usize,
+}
+
+impl Cut {
+    fn new(run: usize) -> Self {
+        let of_run = run.div_ceil(MOST_ROWS).next_multiple_of(2);
+        Self { run, of_run, rows: run.div_ceil(of_run) }
+    }
+
+    /// First output of a tile.
+    fn begin(self, tile: usize) -> usize {
+        (tile * self.rows).min(self.run - self.rows)
+    }
+}
+
+/// # Safety
+/// As [`run`]; `x` is the first of the pixels that `look` and `steps` lead to.
+#[inline(always)]
+unsafe fn run_rows<T: Numbers>(
+    layer: &Dense,
+    maps: &mut Maps<'_>,
+    rows: Range<usize>,
+    look: &Look,
+    x: *const f32,
+    steps: &[f32],
+) {
+    #[repr(C, align(64))]
+    struct Sums([f32; 4 * TILE]);
+    let mut sums = Sums([0.0; 4 * TILE]);
+    let cut = Cut::new(look.run);
+    let of_pixel = layer.takes.of_pixel(LANES);
+    let blocks = layer.outputs.div_ceil(LANES);
+    let block_weights = steps.len() * weights_of_step(layer.takes.precision);
+    // SAFETY: the caller's word: a tile has no more pixels than a run, and ends with it or before; blocks are below those
+    // of the outputs.
+    unsafe {
+        let _shapes = Shapes::set(cut.rows);
+        for block in (0..blocks).step_by(2) {
+            let weights = layer.weights.numbers().as_ptr().add(block * block_weights);
+            let at_once = (blocks - block).min(2);
+            let weights = [weights, weights.add((at_once - 1) * block_weights)];
+            for run in 0..look.runs {
+                for tile in (0..cut.of_run).step_by(2) {
+                    let begins = [cut.begin(tile), cut.begin(tile + 1)];
+                    T::multiply(&Job {
+                        steps: steps.as_ptr(),
+                        count: steps.len(),
+                        inputs: begins.map(|begin| x.add((run * look.run_step + begin * look.step) * of_pixel)),
+                        pixel_step: look.step * of_pixel * size_of::<f32>(),
+                        weights,
+                        sums: sums.0.as_mut_ptr(),
+                    });
+                    for (tile, begin) in begins.into_iter().enumerate() {
+                        for place in 0..at_once {
+                            let sums = sums.0[(2 * tile + place) * TILE..].as_ptr();
+                            let pixels = begin..begin + cut.rows;
+                            finish::<T>(layer, maps, block + place, look, rows.start + run, pixels, sums);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Puts the sums of a tile for a block into the output: those of the outputs `pixels` of a run, the first of which are in
+/// row `row`.
+///
+/// # Safety
+/// As [`run`]; rows and pixels are those of the output.
+#[inline(always)]
+unsafe fn finish<T: Numbers>(
+    layer: &Dense,
+    maps: &mut Maps<'_>,
+    block: usize,
+    look: &Look,
+    row: usize,
+    pixels: Range<usize>,
+    sums: *const f32,
+) {
+    let columns = maps.size[1];
+    let y_rows = &maps.band.y_rows;
+    let y_block = block * y_rows.len() * columns;
+    // SAFETY: the caller's word; the residual has as many pixels as the whole output, in as many blocks as its channels
+    // fill.
+    unsafe {
+        let [starts, scales, bias] = [&layer.starts, &layer.scales, &layer.bias]
+            .map(|numbers| Avx512::load(numbers.numbers().as_ptr().add(block * LANES)));
+        let residual = match maps.residual {
+            Some((residual, channels)) if block < channels / LANES => {
+                Some(residual.as_ptr().add(block * maps.size[0] * columns * LANES))
+            }
+            _ => None,
+        };
+        let mut pixel = pixels.start;
+        while pixel < pixels.end {
+            let (down, column) = if pixel < look.row { (0, pixel) } else { (pixel / look.row, pixel % look.row) };
+            if column >= look.used {
+                pixel += look.row - column;
+                continue;
+            }
+            let count = (look.used - column).min(pixels.end - pixel);
+            let place = (row + down) * columns + column;
+            let y = maps.y.as_mut_ptr().add((y_block + place - y_rows.start * columns) * LANES);
+            let sums = sums.add((pixel - pixels.start) * LANES);
+            let residual = residual.map(|residual| residual.add(place * LANES));
+            with_bend!(layer.bend.at(), bend => {
+                for pixel in 0..count {
+                    let mut number = T::end(Avx512::load(sums.add(pixel * LANES)), starts, scales, bias);
+                    if let Some(residual) = residual {
+                        number = Avx512::add(number, Avx512::load(residual.add(pixel * LANES)));
+                    }
+                    Avx512::store(y.add(pixel * LANES), bend.apply::<Avx512>(block, number));
+                }
+            });
+            pixel += count;
+        }
+    }
+}

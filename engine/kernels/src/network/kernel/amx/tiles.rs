@@ -1,0 +1,209 @@
+//! What tiles are used for: sums for two tiles of pixels and two blocks of outputs.
+
+use std::arch::asm;
+use std::arch::x86_64::*;
+
+use super::TILE;
+use crate::network::lanes::{Avx512, Bf16, HALF, Halves, Int8, Put};
+
+/// Rows of a tile at most.
+pub(super) const MOST_ROWS: usize = 16;
+/// Bytes of a row.
+const ROW: usize = 64;
+
+/// The shapes of tiles (Intel, Software Developer's Manual, volume 2, LDTILECFG): those of sums and of inputs have as many
+/// rows as pixels are taken at once, those of weights have all. Let go of when dropped: a thread that does not calculate
+/// shall not have its tiles saved.
+pub(super) struct Shapes(());
+
+impl Shapes {
+    /// # Safety
+    /// The CPU has AMX and the process may use it; `rows` is from 1 to 16. A thread has one at a time.
+    pub(super) unsafe fn set(rows: usize) -> Self {
+        #[repr(C, align(64))]
+        struct Configuration([u8; 64]);
+        let mut configuration = Configuration([0; 64]);
+        configuration.0[0] = 1;
+        for tile in 0..8 {
+            configuration.0[16 + 2 * tile] = ROW as u8;
+            configuration.0[48 + tile] = if tile < 6 { rows } else { MOST_ROWS } as u8;
+        }
+        // SAFETY: the caller's word; 64 bytes are read.
+        unsafe { asm!("ldtilecfg [{}]", in(reg) &configuration, options(nostack, readonly, preserves_flags)) };
+        Self(())
+    }
+}
+
+impl Drop for Shapes {
+    fn drop(&mut self) {
+        // SAFETY: the CPU has AMX, as its maker was told.
+        unsafe { asm!("tilerelease", options(nostack, nomem, preserves_flags)) };
+    }
+}
+
+/// What sums are made of.
+pub(super) struct Job {
+    /// For each step, in bytes, where the inputs of a pixel are; the bits of whole numbers.
+    pub(super) steps: *const f32,
+    /// How many there are, one or more.
+    pub(super) count: usize,
+    /// Where they count from, for the first pixel of each tile.
+    pub(super) inputs: [*const f32; 2],
+    /// Bytes from a pixel to the next.
+    pub(super) pixel_step: usize,
+    /// Of two blocks of outputs: for each step a tile, or two where numbers have halves.
+    pub(super) weights: [*const f32; 2],
+    /// `[2 tiles][2 blocks][16 pixels][16 outputs]`.
+    pub(super) sums: *mut f32,
+}
+
+/// Numbers that tiles multiply.
+pub(super) trait Numbers: Put<Lanes = Avx512> {
+    /// Puts sums for as many pixels as the [`Shapes`] say, without what they begin with.
+    ///
+    /// # Safety
+    /// The CPU has AMX, the process may use it, shapes are set; all that the job leads to can be read, for as many
+    /// pixels, and the sums be written.
+    unsafe fn multiply(job: &Job);
+
+    /// The number that a sum stands for.
+    ///
+    /// # Safety
+    /// The CPU has AVX-512.
+    unsafe fn end(sum: __m512, starts: __m512, scales: __m512, bias: __m512) -> __m512;
+}
+
+/// Runs a job: in each step `$products`, where `{u}` and `{v}` are the pixels of the two tiles, `{s}` the bytes from a
+/// pixel to the next, `{b}` and `{c}` the weights of the two blocks and `{k}` 64. Sums are in tiles 0 to 3.
+macro_rules! multiply {
+    ($job:expr, $tiles:expr, $($product:literal)*) => {
+        asm!(
+            "tilezero tmm0",
+            "tilezero tmm1",
+            "tilezero tmm2",
+            "tilezero tmm3",
+            "2:",
+            "mov {u:e}, dword ptr [{steps}]",
+            "add {steps}, 4",
+            "lea {v}, [{y} + {u}]",
+            "add {u}, {x}",
+            $($product,)*
+            "add {b}, {weights_step}",
+            "add {c}, {weights_step}",
+            "dec {count}",
+            "jnz 2b",
+            "tilestored [{sums} + {k}], tmm0",
+            "tilestored [{sums} + {k} + 1024], tmm1",
+            "tilestored [{sums} + {k} + 2048], tmm2",
+            "tilestored [{sums} + {k} + 3072], tmm3",
+            u = out(reg) _,
+            v = out(reg) _,
+            steps = inout(reg) $job.steps => _,
+            count = inout(reg) $job.count => _,
+            x = in(reg) $job.inputs[0],
+            y = in(reg) $job.inputs[1],
+            s = in(reg) $job.pixel_step,
+            b = inout(reg) $job.weights[0] => _,
+            c = inout(reg) $job.weights[1] => _,
+            k = in(reg) ROW,
+            sums = in(reg) $job.sums,
+            weights_step = const $tiles * TILE * size_of::<f32>(),
+            out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+            out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
+            options(nostack),
+        )
+    };
+}
+
+// Where the instructions have second halves, tiles of weights, and sums.
+const _: () = assert!(HALF * size_of::<f32>() == 64 && TILE * size_of::<f32>() == 1024);
+
+impl Numbers for Halves {
+    #[inline(always)]
+    unsafe fn multiply(job: &Job) {
+        // SAFETY: the caller's word.
+        unsafe {
+            multiply!(job, 2,
+                "tileloadd tmm4, [{u} + {s} + 64]"
+                "tileloadd tmm6, [{b} + {k}]"
+                "tdpbf16ps tmm0, tmm4, tmm6"
+                "tileloadd tmm7, [{c} + {k}]"
+                "tdpbf16ps tmm1, tmm4, tmm7"
+                "tileloadd tmm5, [{v} + {s} + 64]"
+                "tdpbf16ps tmm2, tmm5, tmm6"
+                "tdpbf16ps tmm3, tmm5, tmm7"
+                "tileloadd tmm4, [{u} + {s}]"
+                "tdpbf16ps tmm0, tmm4, tmm6"
+                "tdpbf16ps tmm1, tmm4, tmm7"
+                "tileloadd tmm5, [{v} + {s}]"
+                "tdpbf16ps tmm2, tmm5, tmm6"
+                "tdpbf16ps tmm3, tmm5, tmm7"
+                "tileloadd tmm6, [{b} + {k} + 1024]"
+                "tdpbf16ps tmm0, tmm4, tmm6"
+                "tdpbf16ps tmm2, tmm5, tmm6"
+                "tileloadd tmm7, [{c} + {k} + 1024]"
+                "tdpbf16ps tmm1, tmm4, tmm7"
+                "tdpbf16ps tmm3, tmm5, tmm7"
+            );
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn end(sum: __m512, starts: __m512, _: __m512, _: __m512) -> __m512 {
+        // SAFETY: the caller's word.
+        unsafe { _mm512_add_ps(sum, starts) }
+    }
+}
+
+impl Numbers for Bf16 {
+    #[inline(always)]
+    unsafe fn multiply(job: &Job) {
+        // SAFETY: the caller's word.
+        unsafe {
+            multiply!(job, 1,
+                "tileloadd tmm4, [{u} + {s}]"
+                "tileloadd tmm6, [{b} + {k}]"
+                "tdpbf16ps tmm0, tmm4, tmm6"
+                "tileloadd tmm7, [{c} + {k}]"
+                "tdpbf16ps tmm1, tmm4, tmm7"
+                "tileloadd tmm5, [{v} + {s}]"
+                "tdpbf16ps tmm2, tmm5, tmm6"
+                "tdpbf16ps tmm3, tmm5, tmm7"
+            );
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn end(sum: __m512, starts: __m512, _: __m512, _: __m512) -> __m512 {
+        // SAFETY: the caller's word.
+        unsafe { _mm512_add_ps(sum, starts) }
+    }
+}
+
+impl Numbers for Int8 {
+    #[inline(always)]
+    unsafe fn multiply(job: &Job) {
+        // SAFETY: the caller's word.
+        unsafe {
+            multiply!(job, 1,
+                "tileloadd tmm4, [{u} + {s}]"
+                "tileloadd tmm6, [{b} + {k}]"
+                "tdpbusd tmm0, tmm4, tmm6"
+                "tileloadd tmm7, [{c} + {k}]"
+                "tdpbusd tmm1, tmm4, tmm7"
+                "tileloadd tmm5, [{v} + {s}]"
+                "tdpbusd tmm2, tmm5, tmm6"
+                "tdpbusd tmm3, tmm5, tmm7"
+            );
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn end(sum: __m512, starts: __m512, scales: __m512, bias: __m512) -> __m512 {
+        // SAFETY: the caller's word.
+        unsafe {
+            let sum = _mm512_add_epi32(_mm512_castps_si512(sum), _mm512_castps_si512(starts));
+            _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), scales, bias)
+        }
+    }
+}
