@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Who is the same on 3,200 pairs of LFW: facerecog in each precision, and OpenCV with ONNX Runtime on the same networks.
+"""Who is the same on 3,200 pairs of LFW: facerecog in each precision, OpenCV with ONNX Runtime on the same networks, and
+the library that the original service used.
 
 Prints one JSON line for each and keeps them in benches/results/<date>-<cpu>-accuracy.csv. Run by
 `make compare WORK=accuracy`.
@@ -24,6 +25,7 @@ LISTS = [LFW / name for name in ("pairsDevTrain.csv", "pairsDevTest.csv")]
 RECOGNIZER = turns.TARGET / "release/recognizer"
 PACKS = {"fast": ("f32", "bf16", "int8"), "builtin": ("f32", "bf16", "int8")}
 CALIBRATION = 100
+ORIGINAL = turns.HERE / "original"
 
 
 def ours(pack, precision, models):
@@ -72,22 +74,55 @@ class Peer:
         embedding = self.network.run(None, {self.input: chip[None]})[0][0]
         return embedding / numpy.linalg.norm(embedding)
 
-    def measure(self):
-        pairs = [row for path in LISTS for row in csv.DictReader(open(path))]
-        photos = sorted({row[side] for row in pairs for side in ("image_a", "image_b")})
-        of = {photo: self.embedding(LFW / photo) for photo in photos}
-        missing = sum(embedding is None for embedding in of.values())
+    def embeddings(self, photos):
+        return {photo: self.embedding(LFW / photo) for photo in photos}
+
+
+class Original:
+    """face_recognition: dlib's HOG detector, its five landmarks and its network, from pip in an environment of its own."""
+
+    name = "face_recognition (HOG, 5 landmarks, ResNet)"
+
+    def embeddings(self, photos):
+        python = subprocess.run(
+            ["tests/peers/venv.sh", ORIGINAL, "compare-original-venv"],
+            cwd=turns.ROOT,
+            check=True,
+            stdout=subprocess.PIPE,
+            text=True,
+        ).stdout.strip()
+        paths = "\n".join(str(LFW / photo) for photo in photos)
+        command = [python, ORIGINAL / "embeddings.py"]
+        answer = subprocess.run(command, input=paths, check=True, stdout=subprocess.PIPE, text=True).stdout
+        found = [json.loads(line) for line in answer.splitlines()]
+        return {photo: embedding and numpy.array(embedding) for photo, embedding in zip(photos, found, strict=True)}
+
+
+def measure(peer):
+    """What `recognizer eval verification` measures, of a peer."""
+    pairs = [row for path in LISTS for row in csv.DictReader(open(path))]
+    of = peer.embeddings(sorted({row[side] for row in pairs for side in ("image_a", "image_b")}))
+
+    def distance(a, b):
         # A photo without a face is like no other.
-        distance = lambda a, b: 2.0 if a is None or b is None else numpy.linalg.norm(a - b)  # noqa: E731
-        distances = numpy.array([distance(of[row["image_a"]], of[row["image_b"]]) for row in pairs])
-        same = numpy.array([row["same"] == "1" for row in pairs])
-        folds = numpy.array([int(row["fold"]) for row in pairs])
-        return {"peer_accuracy": round(fold_accuracy(distances, same, folds), 5), "peer_photos_without_face": missing}
+        return numpy.inf if a is None or b is None else numpy.linalg.norm(a - b)
+
+    distances = numpy.array([distance(of[row["image_a"]], of[row["image_b"]]) for row in pairs])
+    same = numpy.array([row["same"] == "1" for row in pairs])
+    folds = numpy.array([int(row["fold"]) for row in pairs])
+    return {
+        "peer": peer.name,
+        "peer_accuracy": round(fold_accuracy(distances, same, folds), 5),
+        "peer_tar_at_far_1e_2": round(true_accepts_at(distances, same, 1e-2), 4),
+        "peer_tar_at_far_1e_3": round(true_accepts_at(distances, same, 1e-3), 4),
+        "peer_eer": round(equal_error_rate(distances, same), 5),
+        "peer_photos_without_face": sum(embedding is None for embedding in of.values()),
+    }
 
 
 def fold_accuracy(distances, same, folds):
     """Each fold at the threshold that is best on all others."""
-    thresholds = numpy.sort(distances)
+    thresholds = numpy.sort(distances[numpy.isfinite(distances)])
 
     def right(threshold, some):
         return ((distances[some] < threshold) == same[some]).mean()
@@ -100,18 +135,34 @@ def fold_accuracy(distances, same, folds):
     return float(numpy.mean([of_fold(fold) for fold in numpy.unique(folds)]))
 
 
+def true_accepts_at(distances, same, far):
+    """The share of the same that is accepted where at most so many of the others are."""
+    others = numpy.sort(distances[~same])
+    return float((distances[same] < others[int(far * len(others) + 1e-9)]).mean())
+
+
+def equal_error_rate(distances, same):
+    """Where as many of the same are missed as others are accepted, between two thresholds."""
+    order = numpy.argsort(distances)
+    false = numpy.cumsum(~same[order]) / (~same).sum()
+    missed = 1 - numpy.cumsum(same[order]) / same.sum()
+    end = int(numpy.argmax(false >= missed))
+    gap, before = false[end] - missed[end], missed[end - 1] - false[end - 1]
+    return float(false[end - 1] + (false[end] - false[end - 1]) * before / (gap + before))
+
+
 def main():
     if not LFW.is_dir():
         raise SystemExit(f"{LFW}: not there; set FACERECOG_SHARED to the folder that has it")
     load_before, lines = os.getloadavg()[0], []
-    peer = {"fast": {"peer": Peer.name, **Peer().measure()}}
+    peer = {"fast": measure(Peer()), "builtin": measure(Original())}
     with tempfile.TemporaryDirectory() as folder:
         models_with_ranges(pathlib.Path(folder))
         for pack, precisions in PACKS.items():
             for precision in precisions:
                 measured = ours(pack, precision, folder)
                 lines.append(turns.show({"work": f"accuracy {pack} {precision}", **measured, **peer.get(pack, {})}))
-    peers = f"opencv {cv2.__version__}, onnxruntime {onnxruntime.__version__}"
+    peers = f"opencv {cv2.__version__}, onnxruntime {onnxruntime.__version__}, {Original.name}"
     turns.keep("accuracy", lines, load_before, peers)
 
 

@@ -48,7 +48,7 @@ fn weights_of_step(precision: Precision) -> usize {
 /// Rows of outputs whose inputs are copied at once.
 fn rows_at_once(layer: &Dense, width: usize, [rows, columns]: [usize; 2]) -> usize {
     let of_row = groups(layer) * Look::new(layer, None, width, 1, columns).row_step() * layer.takes.of_pixel(LANES);
-    (COPIED_NUMBERS / of_row).clamp(1, rows)
+    (COPIED_NUMBERS / of_row).min(rows).max(1)
 }
 
 /// # Safety
