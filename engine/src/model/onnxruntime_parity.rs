@@ -66,11 +66,13 @@ fn networks_of_the_fast_pack_are_those_of_onnx_runtime() {
 #[test]
 fn networks_that_people_bring_are_those_of_onnx_runtime() {
     let dir = tempfile::tempdir().expect("a temporary folder");
-    for (name, side) in [("sface", 112), ("scrfd-500m", 640)] {
+    // As InsightFace scales pixels for SCRFD; SFace takes them as they are.
+    let scrfd = ([127.5; 3], [1.0 / 128.0; 3]);
+    for (name, side, scaling) in [("sface", 112, PIXELS), ("scrfd-500m", 640, scrfd)] {
         let path = peers::output_of(peers::script("../../benches/compare/shapes.py").arg(name).arg(dir.path()));
         let path = String::from_utf8(path).expect("a path in UTF-8");
-        // Their weights are random, and pixels are not scaled as such networks expect: numbers between layers are large.
-        compare_within(1e-3, Path::new(path.trim_end()), side, side);
+        // Their weights are random: numbers between layers are large.
+        compare_within(1e-3, scaling, Path::new(path.trim_end()), side, side);
     }
 }
 
@@ -83,21 +85,32 @@ fn root() -> PathBuf {
 }
 
 fn compare_file(model: &Path, height: usize, width: usize) {
-    compare_within(1e-4, model, height, width);
+    compare_within(1e-4, PIXELS, model, height, width);
 }
 
+/// What is taken from each channel, and what it is multiplied by.
+type Scaling = ([f32; 3], [f32; 3]);
+
+/// As they are, 0…255.
+const PIXELS: Scaling = ([0.0; 3], [1.0; 3]);
+
 /// Runs noise and photos through both: every output of every input within the bound, of numbers above 1 within that part.
-fn compare_within(bound: f32, model: &Path, height: usize, width: usize) {
+fn compare_within(bound: f32, (mean, scale): Scaling, model: &Path, height: usize, width: usize) {
     let root = root();
     let file = model.file_name().and_then(|name| name.to_str()).expect("a name");
     let network = Network::parse(file, &fs::read(model).expect("the network's file")).expect("the network parses");
     assert!(network.is_fused(), "{file} is left to tract");
 
-    let mut inputs: Vec<Vec<f32>> = (1..=4).map(|seed| noise(seed, 3 * height * width)).collect();
+    let scaled = |(index, pixel): (usize, f32)| {
+        let channel = index / (height * width);
+        (pixel - mean[channel]) * scale[channel]
+    };
+    let noise = |seed| noise(seed, 3 * height * width).into_iter().enumerate().map(scaled).collect();
+    let mut inputs: Vec<Vec<f32>> = (1..=4).map(noise).collect();
     for photo in PHOTOS {
         let photo = Photo::open(root.join(photo), &Limits::default()).expect("the photo decodes");
         let resized = photo.resize(width as u32, height as u32);
-        inputs.push(planes(&resized, ChannelOrder::RGB, [0.0; 3], [1.0; 3]));
+        inputs.push(planes(&resized, ChannelOrder::RGB, mean, scale));
     }
     let dir = tempfile::tempdir().expect("a temporary folder");
     let files = inputs.iter().enumerate().map(|(index, input)| {
