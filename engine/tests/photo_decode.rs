@@ -3,11 +3,14 @@
 //! The JPEG fixtures were written by Pillow 13.0, and the expected numbers are what Pillow makes of
 //! the same files.
 
+mod support;
+
 use std::io::Cursor;
 
 use facerecog_engine::photo::{self, Limits, Photo, PhotoErrorKind};
 use image::codecs::{png::PngEncoder, webp::WebPEncoder};
 use image::{DynamicImage, ExtendedColorType, GrayAlphaImage, ImageBuffer, ImageEncoder, ImageFormat, RgbaImage};
+use support::exif::{block as exif, jpeg_with_exif};
 
 /// Two rows of three pixels, all different.
 const COLOURS: [[u8; 3]; 6] = [[255, 0, 0], [0, 255, 0], [0, 0, 255], [9, 99, 199], [255, 255, 255], [0, 0, 0]];
@@ -115,19 +118,6 @@ fn jpeg_colour_models_agree_with_pillow() {
             assert!(close, "{name} at {x},{y}: {pixel:?}, not {expected:?}");
         }
     }
-}
-
-/// The EXIF block that names `orientation` and nothing else.
-fn exif(orientation: u8) -> Vec<u8> {
-    let mut exif = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01".to_vec();
-    exif.extend([0, orientation, 0, 0, 0, 0, 0, 0]);
-    exif
-}
-
-/// `jpeg` with an EXIF segment behind its first marker.
-fn jpeg_with_exif(jpeg: &[u8], exif: &[u8]) -> Vec<u8> {
-    let length = u16::try_from(2 + 6 + exif.len()).unwrap().to_be_bytes();
-    [&jpeg[..2], b"\xff\xe1", &length, b"Exif\0\0", exif, &jpeg[2..]].concat()
 }
 
 /// An uncompressed RGB TIFF of [`COLOURS`].

@@ -33,6 +33,7 @@ fn settings() -> Vec<(&'static str, &'static str, &'static str, Value)> {
         ("min_face", "FACERECOG_MIN_FACE", "20.5", json!(20.5)),
         ("min_score", "FACERECOG_MIN_SCORE", "0.5", json!(0.5)),
         ("max_faces", "FACERECOG_MAX_FACES", "4", json!(4)),
+        ("try_turned", "FACERECOG_TRY_TURNED", "true", json!(true)),
         ("photos_per_person", "FACERECOG_PHOTOS_PER_PERSON", "3", json!(3)),
         ("threshold", "FACERECOG_THRESHOLD", "0.5", json!(0.5)),
         ("fmr", "FACERECOG_FMR", "0.001", json!(0.001)),

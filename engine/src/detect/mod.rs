@@ -2,6 +2,7 @@
 
 mod mtcnn;
 mod nms;
+mod turned;
 mod yunet;
 
 use serde::{Deserialize, Serialize};
@@ -39,12 +40,15 @@ pub struct DetectOptions {
     pub min_score: Option<f32>,
     /// Most faces kept of one photo, the largest first.
     pub max_faces: usize,
+    /// Whether a photo without faces is looked at again on either side and upside down, which takes four times as long.
+    /// Boxes are of the photo as it is; landmarks are in the order of the upright face, so that faces are recognised.
+    pub try_turned: bool,
 }
 
 impl Default for DetectOptions {
-    /// 40 pixels, the pack's score, 512 faces.
+    /// 40 pixels, the pack's score, 512 faces, the photo as it is.
     fn default() -> Self {
-        Self { min_face: 40.0, min_score: None, max_faces: 512 }
+        Self { min_face: 40.0, min_score: None, max_faces: 512, try_turned: false }
     }
 }
 
@@ -76,13 +80,22 @@ impl Detector {
         options: &DetectOptions,
     ) -> Result<Vec<Face>, ModelError> {
         let view = photo.into();
-        let mut faces = match self {
-            Self::Mtcnn(mtcnn) => mtcnn.detect(&view, min_score, options.min_face)?,
-            Self::Yunet(yunet) => yunet.detect(&view, min_score, options.min_face)?,
-        };
-        faces.retain(|face| is_finite(face) && face.bbox.width.max(face.bbox.height) >= options.min_face);
+        let mut faces = self.find(&view, min_score, options)?;
+        if faces.is_empty() && options.try_turned {
+            faces = turned::detect(&view, |view| self.find(view, min_score, options))?;
+        }
         faces.sort_by(|a, b| b.bbox.area().total_cmp(&a.bbox.area()));
         faces.truncate(options.max_faces);
+        Ok(faces)
+    }
+
+    /// The faces of a photo as it is.
+    fn find(&self, view: &View<'_>, min_score: f32, options: &DetectOptions) -> Result<Vec<Face>, ModelError> {
+        let mut faces = match self {
+            Self::Mtcnn(mtcnn) => mtcnn.detect(view, min_score, options.min_face)?,
+            Self::Yunet(yunet) => yunet.detect(view, min_score, options.min_face)?,
+        };
+        faces.retain(|face| is_finite(face) && face.bbox.width.max(face.bbox.height) >= options.min_face);
         Ok(faces)
     }
 

@@ -1,8 +1,9 @@
 //! Photos that were decoded at a part of their sides.
 
 use facerecog_kernels::jpeg::Reduction;
+use image::metadata::Orientation;
 
-use super::{Decoded, Limits, Photo, PhotoError};
+use super::{Decoded, Limits, Photo, PhotoError, orientation};
 use crate::{BoundingBox, Point};
 
 /// A photo decoded at a whole, a half, a quarter or an eighth of its sides, for those who need no more of it. Made by
@@ -131,6 +132,25 @@ impl View<'_> {
         let region =
             BoundingBox::new(self.before.x / divisor, self.before.y / divisor, part(self.width), part(self.height));
         self.photo.resize_smoothly(region, width, height)
+    }
+
+    /// The photo turned by quarters of a circle. It is not decoded anew.
+    pub(crate) fn turned(&self, turn: Orientation) -> Decoded {
+        let divisor = self.divisor();
+        let after = |pixels: u32, before: f32, whole: u32| pixels as f32 * divisor - before - whole as f32;
+        let after = Point::new(
+            after(self.photo.width(), self.before.x, self.width),
+            after(self.photo.height(), self.before.y, self.height),
+        );
+        let before = match turn {
+            Orientation::Rotate90 => Point::new(after.y, self.before.x),
+            Orientation::Rotate270 => Point::new(self.before.y, after.x),
+            Orientation::Rotate180 => after,
+            _ => self.before,
+        };
+        let (width, height) = orientation::turned((self.width, self.height), turn);
+        let photo = orientation::upright(self.photo.clone(), turn);
+        Decoded { photo, reduction: self.reduction, width, height, before }
     }
 
     /// The photo decoded anew, less reduced. `None` where that is not possible.

@@ -1,6 +1,7 @@
 //! The shared folder of photos and reference values that some tests measure against.
 #![allow(dead_code, unused_imports, reason = "each test file uses its own part")]
 
+pub(crate) mod exif;
 pub(crate) mod peers;
 mod shared_folder;
 

@@ -18,6 +18,10 @@ pub(crate) struct PhotoOptions {
     /// Most faces of one photo, the largest first
     #[arg(long, value_name = "N", default_value_t = 512)]
     max_faces: usize,
+    /// Look at photos without a face again on either side and upside down, for those that do not say how the camera was
+    /// held: four times the time for each
+    #[arg(long)]
+    try_turned: bool,
     /// Largest photo file
     #[arg(long, value_name = "MIB", default_value_t = 64)]
     max_file_mib: u64,
@@ -31,7 +35,12 @@ pub(crate) struct PhotoOptions {
 
 impl PhotoOptions {
     pub(crate) fn detect(&self) -> DetectOptions {
-        DetectOptions { min_face: self.min_face, min_score: self.min_score, max_faces: self.max_faces }
+        DetectOptions {
+            min_face: self.min_face,
+            min_score: self.min_score,
+            max_faces: self.max_faces,
+            try_turned: self.try_turned,
+        }
     }
 
     pub(crate) fn limits(&self) -> Limits {

@@ -121,6 +121,8 @@ pub(crate) struct ServerConfig {
     pub(crate) min_score: Option<f32>,
     /// Most faces of one photo.
     pub(crate) max_faces: usize,
+    /// Whether photos without a face are looked at again on either side and upside down.
+    pub(crate) try_turned: bool,
     /// Nearest photos of a person whose mean distance a face is compared with.
     pub(crate) photos_per_person: NonZeroUsize,
     /// Distance below which two faces are of the same person; absent for the pack's, or what `fmr` takes; of both the stricter holds.
@@ -236,6 +238,7 @@ impl ServerConfig {
             min_face: pixels("min_face", values.min_face.unwrap_or(40.0))?,
             min_score: values.min_score.map(|score| fraction("min_score", score)).transpose()?,
             max_faces: at_least("max_faces", values.max_faces.unwrap_or(512), 1)?,
+            try_turned: values.try_turned.unwrap_or(false),
             photos_per_person: values.photos_per_person.unwrap_or(NonZeroUsize::MIN),
             threshold: values.threshold.map(|distance| positive("threshold", distance)).transpose()?,
             fmr: values.fmr.map(|rate| share("fmr", rate)).transpose()?,
@@ -258,7 +261,12 @@ impl ServerConfig {
 
     /// Which faces to look for.
     pub(crate) fn detect(&self) -> DetectOptions {
-        DetectOptions { min_face: self.min_face, min_score: self.min_score, max_faces: self.max_faces }
+        DetectOptions {
+            min_face: self.min_face,
+            min_score: self.min_score,
+            max_faces: self.max_faces,
+            try_turned: self.try_turned,
+        }
     }
 
     /// How sure a match has to be. Without a word the pack's own threshold holds, as it always did.

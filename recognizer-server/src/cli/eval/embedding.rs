@@ -135,10 +135,11 @@ impl EmbeddingOptions {
             facerecog_embeddings: 1,
             pack: detector.chain([digest, pack.entry().precision.name().to_owned()]).collect(),
             detection: format!(
-                "min_face {} min_score {} max_faces {}",
+                "min_face {} min_score {} max_faces {} try_turned {}",
                 options.min_face,
                 options.min_score.unwrap_or(entry.min_score),
-                options.max_faces
+                options.max_faces,
+                options.try_turned
             ),
         }
     }
