@@ -2,7 +2,7 @@
 
 use super::Embedding;
 use crate::BoundingBox;
-use crate::align::{SimilarityTransform, align};
+use crate::align::align;
 use crate::detect::Landmarks;
 use crate::model::{EmbedderEntry, ModelError, Network, Pack};
 use crate::photo::{Photo, Reduction, View};
@@ -32,13 +32,13 @@ impl Embedder {
 
     /// The aligned crop of the face with these landmarks.
     pub fn chip<'a>(&self, photo: impl Into<View<'a>>, landmarks: &Landmarks) -> Photo {
-        align(photo, landmarks, &self.entry.template, self.entry.input_side)
+        align(photo, landmarks, &self.entry.template, self.entry.fit, self.entry.input_side)
     }
 
     /// The most that a photo may be reduced so that the crop of the face with these landmarks is not made of fewer
     /// pixels than it has itself. Up to there alignment halves the whole photo as well, so that the crop stays the same.
     pub fn reduction(&self, landmarks: &Landmarks) -> Reduction {
-        let shrunk = SimilarityTransform::estimate(&self.entry.template, landmarks).scale();
+        let shrunk = self.entry.fit.crop_to_photo(&self.entry.template, landmarks).scale();
         Reduction::most(|reduction| shrunk > reduction.divisor() as f32)
     }
 

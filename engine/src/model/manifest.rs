@@ -13,6 +13,7 @@ use super::calibration::Calibration;
 use super::decision::Decision;
 use super::error::ModelError;
 use super::pack::{NetworkFile, Pack};
+use crate::align::Fit;
 use crate::detect::Landmarks;
 use crate::embed::Metric;
 
@@ -88,6 +89,9 @@ pub struct EmbedderEntry {
     pub scale: [f32; 3],
     /// Where the pack's detector sees the five landmarks in an aligned input, in input pixels.
     pub template: Landmarks,
+    /// How landmarks are brought onto the template, `crop` without another word.
+    #[serde(default)]
+    pub fit: Fit,
     /// Numbers in an embedding.
     pub dims: usize,
     /// How two embeddings are compared.
