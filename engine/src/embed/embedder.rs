@@ -61,11 +61,24 @@ impl Embedder {
             &resized
         };
         let side = side as usize;
-        let input = planes(chip, self.entry.channels.into(), self.entry.mean, self.entry.scale);
-        let output = self.network.run(side, side, &input)?.swap_remove(0);
+        let mut input = planes(chip, self.entry.channels.into(), self.entry.mean, self.entry.scale);
+        let mut values = self.run(&input)?;
+        if self.entry.flip {
+            input.chunks_exact_mut(side).for_each(<[f32]>::reverse);
+            for (value, mirrored) in values.iter_mut().zip(self.run(&input)?) {
+                *value = (*value + mirrored) / 2.0;
+            }
+        }
+        Ok(Embedding::new(values, self.entry.metric))
+    }
+
+    /// What the network says of its input as it takes it.
+    fn run(&self, input: &[f32]) -> Result<Vec<f32>, ModelError> {
+        let side = self.entry.input_side as usize;
+        let output = self.network.run(side, side, input)?.swap_remove(0);
         if output.values.len() != self.entry.dims {
             return Err(self.network.wrong_shape(&output, format!("[1, {}]", self.entry.dims)));
         }
-        Ok(Embedding::new(output.values, self.entry.metric))
+        Ok(output.values)
     }
 }
