@@ -20,5 +20,5 @@ pub(crate) fn chip_of_portrait(recognizer: &Recognizer) -> impl Fn() -> Photo + 
     let faces = recognizer.detect(&photo).expect("the detector runs");
     let landmarks = faces.first().expect("the portrait shows a face").landmarks;
     let embedder = recognizer.pack().entry().embedder.clone();
-    move || align(&photo, &landmarks, &embedder.template, embedder.input_side)
+    move || align(&photo, &landmarks, &embedder.template, embedder.fit, embedder.input_side)
 }

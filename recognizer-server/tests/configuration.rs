@@ -21,6 +21,7 @@ fn settings() -> Vec<(&'static str, &'static str, &'static str, Value)> {
         ("models", "FACERECOG_MODELS", "/models", json!("/models")),
         ("manifest", "FACERECOG_MANIFEST", "my.toml", json!("my.toml")),
         ("precision", "FACERECOG_PRECISION", "bf16", json!("bf16")),
+        ("flip", "FACERECOG_FLIP", "true", json!(true)),
         ("threads", "FACERECOG_THREADS", "3", json!(3)),
         ("verify", "FACERECOG_VERIFY", "header", json!("header")),
         ("queue_length", "FACERECOG_QUEUE_LENGTH", "17", json!(17)),

@@ -51,6 +51,13 @@ impl SimilarityTransform {
         self.a.hypot(self.b)
     }
 
+    /// The way back; of a transform of scale 0, which has none, one that leads nowhere (no number).
+    pub fn inverse(&self) -> Self {
+        let squared_scale = self.a * self.a + self.b * self.b;
+        let (a, b) = (self.a / squared_scale, -self.b / squared_scale);
+        Self { a, b, dx: b * self.dy - a * self.dx, dy: -(b * self.dx + a * self.dy) }
+    }
+
     /// This transform, then `scale` about the origin, then a shift.
     pub(super) fn then(&self, scale: f32, dx: f32, dy: f32) -> Self {
         Self { a: self.a * scale, b: self.b * scale, dx: self.dx * scale + dx, dy: self.dy * scale + dy }
@@ -79,6 +86,15 @@ mod tests {
             assert!((expected.x - actual.x).hypot(expected.y - actual.y) < 1e-5);
         }
         assert!((found.scale() - scale).abs() < 1e-6);
+    }
+
+    #[test]
+    fn the_way_back_leads_to_where_it_began() {
+        let there = SimilarityTransform { a: 1.2, b: -0.7, dx: 5.0, dy: -3.0 };
+        for p in SQUARE {
+            let back = there.inverse().apply(there.apply(p));
+            assert!((back.x - p.x).hypot(back.y - p.y) < 1e-5);
+        }
     }
 
     #[test]

@@ -13,7 +13,8 @@ pub fn warp(photo: &Photo, to_photo: &SimilarityTransform, side: u32) -> Photo {
     let mut to_source = *to_photo;
     let halved = if to_source.scale() > 2.0 {
         let mut source = Halved::of_photo(photo, &mut to_source, side);
-        while to_source.scale() > 2.0 {
+        // A scale may be endless, the pixels are not.
+        while to_source.scale() > 2.0 && source.width > 0 && source.height > 0 {
             source = source.halve(&mut to_source);
         }
         Some(source)
@@ -159,7 +160,9 @@ mod tests {
     #[test]
     fn beyond_the_photo_is_black_and_nothing_overflows() {
         let photo = gradient(8, 8);
-        for (scale, shift) in [(1.0, 1e9), (1e9, 0.0), (f32::NAN, 0.0), (1.0, f32::INFINITY), (3.0, -1e30)] {
+        for (scale, shift) in
+            [(1.0, 1e9), (1e9, 0.0), (f32::NAN, 0.0), (1.0, f32::INFINITY), (3.0, -1e30), (f32::INFINITY, 0.0)]
+        {
             let crop = warp(&photo, &SimilarityTransform::scale_then_shift(scale, shift, shift), 4);
             assert_eq!(crop.width(), 4);
         }

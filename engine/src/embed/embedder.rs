@@ -2,7 +2,7 @@
 
 use super::Embedding;
 use crate::BoundingBox;
-use crate::align::{SimilarityTransform, align};
+use crate::align::align;
 use crate::detect::Landmarks;
 use crate::model::{EmbedderEntry, ModelError, Network, Pack};
 use crate::photo::{Photo, Reduction, View};
@@ -32,13 +32,13 @@ impl Embedder {
 
     /// The aligned crop of the face with these landmarks.
     pub fn chip<'a>(&self, photo: impl Into<View<'a>>, landmarks: &Landmarks) -> Photo {
-        align(photo, landmarks, &self.entry.template, self.entry.input_side)
+        align(photo, landmarks, &self.entry.template, self.entry.fit, self.entry.input_side)
     }
 
     /// The most that a photo may be reduced so that the crop of the face with these landmarks is not made of fewer
     /// pixels than it has itself. Up to there alignment halves the whole photo as well, so that the crop stays the same.
     pub fn reduction(&self, landmarks: &Landmarks) -> Reduction {
-        let shrunk = SimilarityTransform::estimate(&self.entry.template, landmarks).scale();
+        let shrunk = self.entry.fit.crop_to_photo(&self.entry.template, landmarks).scale();
         Reduction::most(|reduction| shrunk > reduction.divisor() as f32)
     }
 
@@ -61,11 +61,24 @@ impl Embedder {
             &resized
         };
         let side = side as usize;
-        let input = planes(chip, self.entry.channels.into(), self.entry.mean, self.entry.scale);
-        let output = self.network.run(side, side, &input)?.swap_remove(0);
+        let mut input = planes(chip, self.entry.channels.into(), self.entry.mean, self.entry.scale);
+        let mut values = self.run(&input)?;
+        if self.entry.flip {
+            input.chunks_exact_mut(side).for_each(<[f32]>::reverse);
+            for (value, mirrored) in values.iter_mut().zip(self.run(&input)?) {
+                *value = (*value + mirrored) / 2.0;
+            }
+        }
+        Ok(Embedding::new(values, self.entry.metric))
+    }
+
+    /// What the network says of its input as it takes it.
+    fn run(&self, input: &[f32]) -> Result<Vec<f32>, ModelError> {
+        let side = self.entry.input_side as usize;
+        let output = self.network.run(side, side, input)?.swap_remove(0);
         if output.values.len() != self.entry.dims {
             return Err(self.network.wrong_shape(&output, format!("[1, {}]", self.entry.dims)));
         }
-        Ok(Embedding::new(output.values, self.entry.metric))
+        Ok(output.values)
     }
 }

@@ -13,6 +13,7 @@ use super::calibration::Calibration;
 use super::decision::Decision;
 use super::error::ModelError;
 use super::pack::{NetworkFile, Pack};
+use crate::align::Fit;
 use crate::detect::Landmarks;
 use crate::embed::Metric;
 
@@ -88,6 +89,13 @@ pub struct EmbedderEntry {
     pub scale: [f32; 3],
     /// Where the pack's detector sees the five landmarks in an aligned input, in input pixels.
     pub template: Landmarks,
+    /// How landmarks are brought onto the template, `crop` without another word.
+    #[serde(default)]
+    pub fit: Fit,
+    /// Whether an embedding is the mean of a crop's and its mirror image's, before it is scaled for the metric. It takes
+    /// twice the time.
+    #[serde(default)]
+    pub flip: bool,
     /// Numbers in an embedding.
     pub dims: usize,
     /// How two embeddings are compared.
@@ -167,6 +175,12 @@ impl Manifest {
     /// The same packs in another precision than their own.
     pub fn with_precision(mut self, precision: Precision) -> Self {
         self.packs.values_mut().for_each(|pack| pack.precision = precision);
+        self
+    }
+
+    /// The same packs, with embeddings of crops and their mirror images, or of crops alone.
+    pub fn with_flip(mut self, flip: bool) -> Self {
+        self.packs.values_mut().for_each(|pack| pack.embedder.flip = flip);
         self
     }
 

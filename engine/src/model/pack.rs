@@ -8,6 +8,7 @@ use facerecog_kernels::network::{Precision, Ranges};
 use super::calibration::{Calibration, Recorder};
 use super::manifest::{Manifest, ModelFile, PackEntry};
 use super::{Decision, Network};
+use crate::align::Fit;
 use crate::embed::Metric;
 use crate::model::ModelError;
 
@@ -124,7 +125,7 @@ impl std::fmt::Debug for Pack {
 /// Which embeddings can be compared with which.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EmbedderIdentity {
-    /// blake3 of everything that decides an embedding: network, input scaling, template, metric; precision, and for
+    /// blake3 of everything that decides an embedding: network, input scaling, template and how it is fitted, mirror images, metric; precision, and for
     /// int8 the ranges of layers, too.
     pub digest: [u8; 32],
     /// Numbers in an embedding.
@@ -144,7 +145,13 @@ fn identity(entry: &PackEntry, onnx: &[u8], ranges: &Ranges) -> EmbedderIdentity
     for number in embedder.mean.iter().chain(&embedder.scale).copied().chain(template) {
         hasher.update(&number.to_le_bytes());
     }
-    // f32 is not named: galleries are older than the choice.
+    // What galleries are older than is named only where it is not as it was: fit, flip and precision.
+    if embedder.fit == Fit::Crop {
+        hasher.update(b"fit in crop");
+    }
+    if embedder.flip {
+        hasher.update(b"flip");
+    }
     if entry.precision != Precision::F32 {
         hasher.update(entry.precision.name().as_bytes());
     }

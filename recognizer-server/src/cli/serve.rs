@@ -73,6 +73,7 @@ pub(crate) fn recognizer(config: &ServerConfig) -> Result<Recognizer, CliError> 
         models: Some(config.models.clone()),
         manifest: config.manifest.clone(),
         precision: config.precision,
+        flip: config.flip,
     })?;
     let score = PersonScore::MeanOfTop(config.photos_per_person);
     let recognizer = session.recognizer(config.detect())?;
@@ -89,6 +90,7 @@ pub(super) fn with_global_options(input: ServeInput, options: &GlobalOptions) ->
         models: options.session.models.clone(),
         manifest: options.session.manifest.clone(),
         precision: options.session.precision.map(|precision| precision.name().to_owned()),
+        flip: options.session.flip,
         threads: options.threads,
         log_level: input.log_level.or(more),
         ..input

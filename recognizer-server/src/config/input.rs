@@ -26,7 +26,7 @@ pub(crate) struct ServeInput {
     /// Folder of known people [default: known_people]
     #[arg(long, env = "KNOWN_PEOPLE", value_name = "DIR")]
     pub(crate) known: Option<PathBuf>,
-    /// Folder of the index [default: facerecog-index/<pack>, with --precision facerecog-index/<pack>-<precision>]
+    /// Folder of the index [default: facerecog-index/<pack>, with --precision or --flip facerecog-index/<pack>-<precision>-flip]
     #[arg(long, env = "FACERECOG_INDEX", value_name = "DIR")]
     pub(crate) index: Option<PathBuf>,
     /// Read photos below this folder alone; may be given several times [default: any photo]
@@ -50,6 +50,9 @@ pub(crate) struct ServeInput {
     /// Numbers that networks calculate with.
     #[arg(skip)]
     pub(crate) precision: Option<String>,
+    /// Whether mirror images of faces are embedded as well.
+    #[arg(skip)]
+    pub(crate) flip: Option<bool>,
     /// Threads that work on photos.
     #[arg(skip)]
     pub(crate) threads: Option<usize>,
@@ -164,6 +167,7 @@ impl ServeInput {
             models,
             manifest,
             precision,
+            flip,
             threads,
             verify,
             queue_length,

@@ -96,6 +96,9 @@ pub(crate) struct ServerConfig {
     /// Numbers that networks calculate with; absent for the pack's own.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "precision_name")]
     pub(crate) precision: Option<Precision>,
+    /// Whether mirror images of faces are embedded as well; absent for the pack's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) flip: Option<bool>,
     /// Photos that are worked on at once.
     pub(crate) threads: usize,
     /// What is checked of an index before it answers.
@@ -216,12 +219,13 @@ impl ServerConfig {
             },
             metrics_are_optional,
             known: values.known.unwrap_or_else(|| "known_people".into()),
-            index: values.index.unwrap_or_else(|| default_index_dir(&pack, precision)),
+            index: values.index.unwrap_or_else(|| default_index_dir(&pack, precision, values.flip)),
             image_roots: values.image_roots.unwrap_or_default(),
             pack,
             models: values.models.unwrap_or_else(crate::cli::default_model_folder),
             manifest: values.manifest,
             precision,
+            flip: values.flip,
             threads,
             verify: values.verify.unwrap_or(Verification::Full),
             queue_length: at_least("queue_length", queue_length, 1)?,
@@ -313,14 +317,17 @@ impl ServerConfig {
     }
 }
 
-/// The index folder when nobody names one: one a pack, since embeddings of different packs cannot be
+/// The index folder when nobody names one: one a kind of embeddings, since those of different kinds cannot be
 /// compared.
-pub(crate) fn default_index_dir(pack: &str, precision: Option<Precision>) -> PathBuf {
-    let folder = PathBuf::from("facerecog-index");
-    match precision {
-        None | Some(Precision::F32) => folder.join(pack),
-        Some(precision) => folder.join(format!("{pack}-{}", precision.name())),
+pub(crate) fn default_index_dir(pack: &str, precision: Option<Precision>, flip: Option<bool>) -> PathBuf {
+    let mut name = pack.to_owned();
+    if let Some(precision) = precision.filter(|&precision| precision != Precision::F32) {
+        name = format!("{name}-{}", precision.name());
     }
+    if flip == Some(true) {
+        name.push_str("-flip");
+    }
+    PathBuf::from("facerecog-index").join(name)
 }
 
 fn precision_name<S: Serializer>(precision: &Option<Precision>, serializer: S) -> Result<S::Ok, S::Error> {

@@ -18,7 +18,7 @@ const LONGEST_SIDE: f32 = 150.0;
 
 /// The `data:` address of the crop that the embedder sees of a face.
 pub(crate) fn aligned(photo: &Photo, face: &Face, embedder: &EmbedderEntry) -> Result<String, ImageError> {
-    data_address(&align(photo, &face.landmarks, &embedder.template, embedder.input_side))
+    data_address(&align(photo, &face.landmarks, &embedder.template, embedder.fit, embedder.input_side))
 }
 
 /// The `data:` address of a part of a photo with half its size around it, as far as it is on the photo; `None` for a part
