@@ -32,7 +32,7 @@ DATA = turns.SHARED / "data"
 COUNT = 200
 # Photos of a group, in columns and rows, and the sides of each.
 GRID, TILE = (24, 16), 160
-PACKS = ("builtin", "fast")
+OURS = {"builtin": ("builtin",), "fast": ("fast",), "fast --try-turned": ("fast", "--try-turned")}
 
 
 @dataclasses.dataclass
@@ -129,8 +129,8 @@ def is_found(box, found):
     )
 
 
-def ours(pack, folder):
-    command = [RECOGNIZER, "--json", "--models", turns.MODELS, "--pack", pack, "detect", folder]
+def ours(folder, pack, *options):
+    command = [RECOGNIZER, "--json", "--models", turns.MODELS, "--pack", pack, "detect", *options, folder]
     answer = subprocess.run(command, stdout=subprocess.PIPE, text=True).stdout
     records = [json.loads(line) for line in answer.splitlines()]
     return {record["photo"]: [face["bbox"] for face in record["faces"]] for record in records if "faces" in record}
@@ -149,8 +149,8 @@ def hog(paths):
 
 
 def detectors():
-    for pack in PACKS:
-        yield f"facerecog {pack}", lambda paths, pack=pack: ours(pack, os.path.commonpath(map(os.path.dirname, paths)))
+    for name, words in OURS.items():
+        yield f"facerecog {name}", lambda paths, words=words: ours(os.path.commonpath(map(os.path.dirname, paths)), *words)
     yield "opencv yunet, 640 pixels", yunet
     yield "face_recognition hog", hog
 

@@ -1,9 +1,12 @@
 //! JPEG files decoded whole, at a half, a quarter and an eighth of their sides.
 
+mod support;
+
 use facerecog_engine::Point;
-use facerecog_engine::align::align;
+use facerecog_engine::align::{Fit, align};
 use facerecog_engine::photo::{Limits, Photo, PhotoErrorKind, ReducedPhoto, Reduction};
 use sha2::{Digest, Sha256};
+use support::exif::{block as exif, jpeg_with_exif};
 
 /// A file of 67×45 pixels in each usual sampling, and the sha256 of the pixels that OpenCV 5.0 (libjpeg-turbo 3) decodes,
 /// the least reduced first: `tests/peers/jpeg_opencv.py`.
@@ -188,20 +191,12 @@ fn an_interval_that_is_missing_is_left_out() {
     }
 }
 
-/// The file with an EXIF block that names `orientation` and nothing else.
-fn turned(file: &[u8], orientation: u8) -> Vec<u8> {
-    let mut exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".to_vec();
-    exif.extend([orientation, 0, 0, 0, 0, 0, 0]);
-    let length = (exif.len() as u16 + 2).to_be_bytes();
-    [&file[..2], &[0xff, 0xe1], &length, &exif, &file[2..]].concat()
-}
-
 /// Landmarks are in pixels of the whole photo, and lead to the same place in a reduced one, whichever way it is turned
 /// and although 67 and 45 are no multiples of 4.
 #[test]
 fn crops_of_a_reduced_photo_lie_where_those_of_the_whole_do() {
     for orientation in 1..=8 {
-        let file = turned(file("444.jpg"), orientation);
+        let file = jpeg_with_exif(file("444.jpg"), &exif(orientation));
         let limits = Limits::default();
         let whole = Photo::decode(&file, &limits).unwrap();
         // A square of 40 pixels in the middle, as a crop of 8: both are reduced by more than 4.
@@ -209,11 +204,11 @@ fn crops_of_a_reduced_photo_lie_where_those_of_the_whole_do() {
         let corners = [(-20.0, -20.0), (20.0, -20.0), (0.0, 0.0), (-20.0, 20.0), (20.0, 20.0)];
         let landmarks = corners.map(|(dx, dy)| Point::new(x + dx - 0.5, y + dy - 0.5));
         let template = corners.map(|(dx, dy)| Point::new(dx / 5.0 + 3.5, dy / 5.0 + 3.5));
-        let expected = align(&whole, &landmarks, &template, 8);
+        let expected = align(&whole, &landmarks, &template, Fit::Photo, 8);
         for reduction in [Reduction::Half, Reduction::Quarter] {
             let reduced = ReducedPhoto::decode(&file, &limits, reduction).unwrap();
             assert_eq!((reduced.width(), reduced.height()), (whole.width(), whole.height()));
-            let found = align(&reduced, &landmarks, &template, 8);
+            let found = align(&reduced, &landmarks, &template, Fit::Photo, 8);
             let sum: u32 = found.rgb().iter().zip(expected.rgb()).map(|(a, b)| u32::from(a.abs_diff(*b))).sum();
             let mean = f64::from(sum) / found.rgb().len() as f64;
             // A shift by one pixel of the whole photo makes 5 to 10.
