@@ -87,6 +87,11 @@ impl Recognizer {
         self.embedder.embed_chip(&self.embedder.chip(view, &face.landmarks))
     }
 
+    /// The aligned crop of a face as the embedder takes it.
+    pub fn chip<'a>(&self, photo: impl Into<View<'a>>, face: &Face) -> Photo {
+        self.embedder.chip(photo, &face.landmarks)
+    }
+
     /// The embedding of a photo that is already an aligned crop; any other size is resized to the
     /// embedder's input.
     pub fn embed_chip(&self, chip: &Photo) -> Result<Embedding, ModelError> {

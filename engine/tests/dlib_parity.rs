@@ -5,8 +5,9 @@ mod support;
 
 use std::path::{Path, PathBuf};
 
-use facerecog_engine::BoundingBox;
+use facerecog_engine::align::align;
 use facerecog_engine::embed::distance;
+use facerecog_engine::{BoundingBox, Point};
 use rayon::prelude::*;
 use serde::Deserialize;
 
@@ -56,7 +57,50 @@ struct GoldenImage {
 #[derive(Deserialize)]
 struct GoldenFace {
     raw_rect_ltrb: [f32; 4],
+    landmarks5_raw: [[f32; 2]; 5],
     encoding: Vec<f32>,
+}
+
+/// In dlib's boxes its landmarks are found where it finds them itself, in whole pixels as it gives them, and photos that
+/// are aligned by those have its descriptors.
+#[test]
+fn landmarks_in_dlibs_boxes_are_dlibs() {
+    let Some(shared) = support::shared("landmarks_in_dlibs_boxes_are_dlibs") else { return };
+    let recognizer = support::recognizer("builtin", &shared);
+    let predictor = recognizer.pack().shape_predictor().expect("the file is one").expect("the pack has one");
+    let embedder = &recognizer.pack().entry().embedder;
+    let template = &embedder.landmarks.as_ref().expect("the pack has landmarks").template;
+    let golden: Golden = read_json(&shared.join("golden/golden.json"));
+    let compared: Vec<(f32, f32)> = golden
+        .images
+        .par_iter()
+        .flat_map(|image| {
+            let photo = support::open(&shared.join("data").join(local_path(&image.path)));
+            let compare = |expected: &GoldenFace| {
+                let [left, top, right, bottom] = expected.raw_rect_ltrb;
+                let found = predictor.find(&photo, &BoundingBox::new(left, top, right - left, bottom - top));
+                let theirs = expected.landmarks5_raw.map(Point::from);
+                let farthest = found.iter().zip(&theirs).map(|(ours, theirs)| {
+                    let (x, y) = ((ours.x + 0.5).floor(), (ours.y + 0.5).floor());
+                    (x - theirs.x).abs().max((y - theirs.y).abs())
+                });
+                let crop = align(&photo, &theirs, template, embedder.fit, embedder.input_side);
+                let embedding = recognizer.embed_chip(&crop).expect("the network runs");
+                (farthest.fold(0.0, f32::max), distance(embedding.values(), &expected.encoding))
+            };
+            image.faces.iter().map(compare).collect::<Vec<_>>()
+        })
+        .collect();
+    let faces = compared.len() as f32;
+    let same = compared.iter().filter(|(farthest, _)| *farthest == 0.0).count() as f32 / faces;
+    let farthest = compared.iter().map(|(farthest, _)| *farthest).fold(0.0, f32::max);
+    let mean = compared.iter().map(|(_, distance)| distance).sum::<f32>() / faces;
+    println!(
+        "{faces} faces, {same:.3} alike, farthest {farthest}; by dlib's landmarks its descriptor is {mean:.4} away"
+    );
+    assert!(compared.len() >= 109);
+    assert!(same >= 0.9 && farthest <= 2.0, "{same} alike, the farthest {farthest} pixels away");
+    assert!(mean <= 0.03, "mean distance {mean}");
 }
 
 /// Our own detection and alignment find the faces that dlib's HOG detector finds, and what we make of

@@ -1,14 +1,16 @@
 //! Photo + landmarks → the aligned crop an embedder was trained on.
 
+mod shape_predictor;
 mod similarity;
 mod warp;
 
 use serde::Deserialize;
 
+pub use shape_predictor::ShapePredictor;
 pub use similarity::SimilarityTransform;
 pub use warp::warp;
 
-use crate::detect::Landmarks;
+use crate::Point;
 use crate::photo::{Photo, View};
 
 /// Where the distances between landmarks and template are measured, the sum of whose squares is the least.
@@ -27,7 +29,7 @@ pub enum Fit {
 
 impl Fit {
     /// The transform from a crop's pixels to a photo's in which `template` and `landmarks` lie nearest to each other.
-    pub fn crop_to_photo(self, template: &Landmarks, landmarks: &Landmarks) -> SimilarityTransform {
+    pub fn crop_to_photo<const N: usize>(self, template: &[Point; N], landmarks: &[Point; N]) -> SimilarityTransform {
         match self {
             Self::Crop => SimilarityTransform::estimate(landmarks, template).inverse(),
             Self::Photo => SimilarityTransform::estimate(template, landmarks),
@@ -39,10 +41,10 @@ impl Fit {
 /// scale and a shift can bring them to `template` (pixels of the crop). Black beyond the photo.
 ///
 /// `landmarks` are in pixels of the whole photo, whatever was decoded of it.
-pub fn align<'a>(
+pub fn align<'a, const N: usize>(
     photo: impl Into<View<'a>>,
-    landmarks: &Landmarks,
-    template: &Landmarks,
+    landmarks: &[Point; N],
+    template: &[Point; N],
     fit: Fit,
     side: u32,
 ) -> Photo {

@@ -46,6 +46,11 @@ impl SimilarityTransform {
         Point::new(self.a * point.x - self.b * point.y + self.dx, self.b * point.x + self.a * point.y + self.dy)
     }
 
+    /// What becomes of the way between two points.
+    pub(super) fn turn(&self, way: Point) -> Point {
+        Point::new(self.a * way.x - self.b * way.y, self.b * way.x + self.a * way.y)
+    }
+
     /// How much longer a line becomes.
     pub fn scale(&self) -> f32 {
         self.a.hypot(self.b)

@@ -1,24 +1,29 @@
 //! The network that turns an aligned crop into an embedding.
 
 use super::Embedding;
-use crate::BoundingBox;
-use crate::align::align;
+use crate::align::{ShapePredictor, SimilarityTransform, align};
 use crate::detect::Landmarks;
 use crate::model::{EmbedderEntry, ModelError, Network, Pack};
 use crate::photo::{Photo, Reduction, View};
 use crate::tensor::planes;
+use crate::{BoundingBox, Point};
 
 /// An embedder: its network, and how its input is made.
 #[derive(Debug)]
 pub struct Embedder {
     network: Network,
+    shape_predictor: Option<ShapePredictor>,
     entry: EmbedderEntry,
 }
 
 impl Embedder {
     /// Loads the embedder of `pack` and makes its plan.
     pub fn new(pack: &Pack) -> Result<Self, ModelError> {
-        let embedder = Self { network: pack.embedder_network()?, entry: pack.entry().embedder.clone() };
+        let embedder = Self {
+            network: pack.embedder_network()?,
+            shape_predictor: pack.shape_predictor()?,
+            entry: pack.entry().embedder.clone(),
+        };
         // A first run finds a network that does not fit its manifest entry before a photo does.
         let side = embedder.entry.input_side;
         embedder.embed_chip(&Photo::from_rgb(side, side, vec![0; (side * side * 3) as usize]))?;
@@ -30,9 +35,18 @@ impl Embedder {
         self.entry.input_side
     }
 
-    /// The aligned crop of the face with these landmarks.
+    /// The aligned crop of the face with these landmarks, the detector's.
     pub fn chip<'a>(&self, photo: impl Into<View<'a>>, landmarks: &Landmarks) -> Photo {
-        align(photo, landmarks, &self.entry.template, self.entry.fit, self.entry.input_side)
+        let view = photo.into();
+        let EmbedderEntry { template, fit, input_side, .. } = &self.entry;
+        match (&self.shape_predictor, &self.entry.landmarks) {
+            (Some(predictor), Some(own)) => {
+                let bbox = upright(&own.region, &fit.crop_to_photo(template, landmarks));
+                let found = predictor.find(view, &bbox);
+                align(view, &both(landmarks, &found), &both(template, &own.template), *fit, *input_side)
+            }
+            _ => align(view, landmarks, template, *fit, *input_side),
+        }
     }
 
     /// The most that a photo may be reduced so that the crop of the face with these landmarks is not made of fewer
@@ -81,4 +95,15 @@ impl Embedder {
         }
         Ok(output.values)
     }
+}
+
+/// The box that has the middle and the size of `region` after `transform`.
+fn upright(region: &BoundingBox, transform: &SimilarityTransform) -> BoundingBox {
+    let (center, scale) = (transform.apply(region.center()), transform.scale());
+    let (width, height) = (region.width * scale, region.height * scale);
+    BoundingBox::new(center.x - width / 2.0, center.y - height / 2.0, width, height)
+}
+
+fn both(a: &Landmarks, b: &Landmarks) -> [Point; 10] {
+    std::array::from_fn(|i| if i < 5 { a[i] } else { b[i - 5] })
 }

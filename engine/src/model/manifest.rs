@@ -13,6 +13,7 @@ use super::calibration::Calibration;
 use super::decision::Decision;
 use super::error::ModelError;
 use super::pack::{NetworkFile, Pack};
+use crate::BoundingBox;
 use crate::align::Fit;
 use crate::detect::Landmarks;
 use crate::embed::Metric;
@@ -89,6 +90,10 @@ pub struct EmbedderEntry {
     pub scale: [f32; 3],
     /// Where the pack's detector sees the five landmarks in an aligned input, in input pixels.
     pub template: Landmarks,
+    /// Landmarks of the embedder's own, which are looked for in every face that the detector found. Faces are aligned by
+    /// them and by the detector's, whose errors partly cancel each other.
+    #[serde(default)]
+    pub landmarks: Option<LandmarksEntry>,
     /// How landmarks are brought onto the template, `crop` without another word.
     #[serde(default)]
     pub fit: Fit,
@@ -100,6 +105,19 @@ pub struct EmbedderEntry {
     pub dims: usize,
     /// How two embeddings are compared.
     pub metric: Metric,
+}
+
+/// Landmarks of the embedder's own in the manifest.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LandmarksEntry {
+    /// File of the [`ShapePredictor`](crate::align::ShapePredictor).
+    pub predictor: ModelFile,
+    /// Where the predictor's box lies in a crop that is aligned by the detector's landmarks, in input pixels. Only its
+    /// middle and its size are carried into the photo: a box is never turned.
+    pub region: BoundingBox,
+    /// Where the predictor sees its landmarks in an aligned input, in input pixels.
+    pub template: Landmarks,
 }
 
 /// Order of the colour channels in a network's input.
@@ -131,7 +149,8 @@ pub struct ModelFile {
 impl PackEntry {
     /// The files of the pack.
     pub fn files(&self) -> impl Iterator<Item = &ModelFile> {
-        self.detector.networks.iter().chain([&self.embedder.network])
+        let landmarks = self.embedder.landmarks.as_ref().map(|landmarks| &landmarks.predictor);
+        self.detector.networks.iter().chain([&self.embedder.network]).chain(landmarks)
     }
 
     /// Whether all its files are inside this library.
@@ -204,13 +223,14 @@ impl Manifest {
         let read = |file: &ModelFile| read_file(name, file, models_dir);
         let detector = entry.detector.networks.iter().map(read).collect::<Result<_, _>>()?;
         let embedder = read(&entry.embedder.network)?;
+        let landmarks = entry.embedder.landmarks.as_ref().map(|entry| read(&entry.predictor)).transpose()?;
         let calibration = match entry.precision {
             Precision::F32 | Precision::Bf16 => Calibration::default(),
             Precision::Int8 => {
                 Calibration::load(name, &models_dir.unwrap_or(Path::new("")).join(Calibration::file_name(name)))?
             }
         };
-        Ok(Pack::new(name, entry, detector, embedder, calibration))
+        Ok(Pack::new(name, entry, detector, embedder, landmarks, calibration))
     }
 }
 

@@ -22,7 +22,7 @@ pub use error::ModelError;
 pub use error_rates::{ErrorRates, Extrapolation, OperatingPoint};
 pub use explanation::Explanation;
 pub use facerecog_kernels::network::{Layer, Precision, Ranges};
-pub use manifest::{Channels, Decoder, DetectorEntry, EmbedderEntry, Manifest, ModelFile, PackEntry};
+pub use manifest::{Channels, Decoder, DetectorEntry, EmbedderEntry, LandmarksEntry, Manifest, ModelFile, PackEntry};
 pub use network::{Network, Output};
 pub use pack::{EmbedderIdentity, Pack};
 

@@ -8,7 +8,7 @@ use facerecog_kernels::network::{Precision, Ranges};
 use super::calibration::{Calibration, Recorder};
 use super::manifest::{Manifest, ModelFile, PackEntry};
 use super::{Decision, Network};
-use crate::align::Fit;
+use crate::align::{Fit, ShapePredictor};
 use crate::embed::Metric;
 use crate::model::ModelError;
 
@@ -34,6 +34,7 @@ pub struct Pack {
     entry: Arc<PackEntry>,
     detector: Arc<[NetworkFile]>,
     embedder: Arc<NetworkFile>,
+    landmarks: Option<Arc<NetworkFile>>,
     calibration: Arc<Calibration>,
     recorder: Option<Arc<Recorder>>,
     identity: EmbedderIdentity,
@@ -50,14 +51,16 @@ impl Pack {
         entry: &PackEntry,
         detector: Vec<NetworkFile>,
         embedder: NetworkFile,
+        landmarks: Option<NetworkFile>,
         calibration: Calibration,
     ) -> Self {
-        let identity = identity(entry, &embedder.onnx, &calibration.ranges(&embedder.sha256));
+        let identity = identity(entry, &embedder, landmarks.as_ref(), &calibration.ranges(&embedder.sha256));
         Self {
             name: name.to_owned(),
             entry: Arc::new(entry.clone()),
             detector: detector.into(),
             embedder: Arc::new(embedder),
+            landmarks: landmarks.map(Arc::new),
             calibration: calibration.into(),
             recorder: None,
             identity,
@@ -107,6 +110,18 @@ impl Pack {
         self.network(&self.embedder)
     }
 
+    /// The predictor of the embedder's own landmarks, if it has any.
+    ///
+    /// # Errors
+    /// When its file is none.
+    pub fn shape_predictor(&self) -> Result<Option<ShapePredictor>, ModelError> {
+        let parse = |file: &NetworkFile| {
+            ShapePredictor::parse(&file.onnx)
+                .map_err(|reason| ModelError::Network { network: file.file.clone(), reason })
+        };
+        self.landmarks.as_deref().map(parse).transpose()
+    }
+
     fn network(&self, NetworkFile { file, sha256, onnx }: &NetworkFile) -> Result<Network, ModelError> {
         let network = Network::parse_in(file, onnx, self.entry.precision, &self.calibration.ranges(sha256))?;
         match &self.recorder {
@@ -125,7 +140,7 @@ impl std::fmt::Debug for Pack {
 /// Which embeddings can be compared with which.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EmbedderIdentity {
-    /// blake3 of everything that decides an embedding: network, input scaling, template and how it is fitted, mirror images, metric; precision, and for
+    /// blake3 of everything that decides an embedding: network, input scaling, landmarks, template and how it is fitted, mirror images, metric; precision, and for
     /// int8 the ranges of layers, too.
     pub digest: [u8; 32],
     /// Numbers in an embedding.
@@ -135,19 +150,31 @@ pub struct EmbedderIdentity {
 }
 
 /// The template counts too: the same network fed with another alignment gives other embeddings.
-fn identity(entry: &PackEntry, onnx: &[u8], ranges: &Ranges) -> EmbedderIdentity {
+fn identity(
+    entry: &PackEntry,
+    network: &NetworkFile,
+    landmarks: Option<&NetworkFile>,
+    ranges: &Ranges,
+) -> EmbedderIdentity {
     let embedder = &entry.embedder;
     let mut hasher = blake3::Hasher::new();
-    hasher.update(onnx);
+    hasher.update(&network.onnx);
     hasher.update(&embedder.input_side.to_le_bytes());
     hasher.update(&[embedder.channels as u8, embedder.metric as u8]);
     let template = embedder.template.iter().flat_map(|&point| <[f32; 2]>::from(point));
     for number in embedder.mean.iter().chain(&embedder.scale).copied().chain(template) {
         hasher.update(&number.to_le_bytes());
     }
-    // What galleries are older than is named only where it is not as it was: fit, flip and precision.
+    // What galleries are older than is named only where it is not as it was.
     if embedder.fit == Fit::Crop {
         hasher.update(b"fit in crop");
+    }
+    if let (Some(file), Some(landmarks)) = (landmarks, &embedder.landmarks) {
+        hasher.update(&file.onnx);
+        let template = landmarks.template.iter().flat_map(|&point| <[f32; 2]>::from(point));
+        for number in <[f32; 4]>::from(landmarks.region).into_iter().chain(template) {
+            hasher.update(&number.to_le_bytes());
+        }
     }
     if embedder.flip {
         hasher.update(b"flip");

@@ -119,6 +119,20 @@ impl View<'_> {
         (scale, Point::new(shift(self.before.x), shift(self.before.y)))
     }
 
+    /// Mean of red, green and blue, rounded down, of the pixel nearest to a point of the whole photo, as dlib's
+    /// `get_pixel_intensity` has it; 0 beyond the photo.
+    pub(crate) fn intensity(&self, point: Point) -> i16 {
+        let (scale, shift) = self.scale_and_shift();
+        let nearest = |whole: f32, shift: f32| (whole * scale + shift + 0.5).floor();
+        let (x, y) = (nearest(point.x, shift.x), nearest(point.y, shift.y));
+        let inside = |at: f32, pixels: u32| at >= 0.0 && at < pixels as f32;
+        if !inside(x, self.photo.width) || !inside(y, self.photo.height) {
+            return 0;
+        }
+        let at = (y as usize * self.photo.width as usize + x as usize) * 3;
+        self.photo.rgb()[at..at + 3].iter().map(|&value| i16::from(value)).sum::<i16>() / 3
+    }
+
     /// A point of these pixels in those of the whole photo.
     pub(crate) fn whole_point(&self, point: Point) -> Point {
         let (scale, shift) = self.scale_and_shift();

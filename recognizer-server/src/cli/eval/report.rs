@@ -106,7 +106,7 @@ pub(super) fn picture(
     for &(path, what) in shown {
         let Some(face) = &photos.get(path).face else { continue };
         let photo = Photo::open(root.join(path), &photos.limits)?;
-        let address = aligned(&photo, face, &photos.recognizer.pack().entry().embedder)
+        let address = aligned(&photo, face, &photos.recognizer)
             .map_err(|error| CliError::Failed(format!("{}: no picture could be made: {error}", path.display())))?;
         faces.push((address, what.to_owned()));
     }

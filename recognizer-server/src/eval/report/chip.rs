@@ -3,10 +3,9 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use facerecog_engine::BoundingBox;
-use facerecog_engine::align::align;
 use facerecog_engine::detect::Face;
-use facerecog_engine::model::EmbedderEntry;
 use facerecog_engine::photo::Photo;
+use facerecog_engine::recognizer::Recognizer;
 use image::codecs::jpeg::JpegEncoder;
 use image::{ExtendedColorType, ImageError};
 
@@ -17,8 +16,8 @@ const JPEG_QUALITY: u8 = 82;
 const LONGEST_SIDE: f32 = 150.0;
 
 /// The `data:` address of the crop that the embedder sees of a face.
-pub(crate) fn aligned(photo: &Photo, face: &Face, embedder: &EmbedderEntry) -> Result<String, ImageError> {
-    data_address(&align(photo, &face.landmarks, &embedder.template, embedder.fit, embedder.input_side))
+pub(crate) fn aligned(photo: &Photo, face: &Face, recognizer: &Recognizer) -> Result<String, ImageError> {
+    data_address(&recognizer.chip(photo, face))
 }
 
 /// The `data:` address of a part of a photo with half its size around it, as far as it is on the photo; `None` for a part
