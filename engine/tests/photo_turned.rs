@@ -14,10 +14,6 @@ use support::exif::{block as exif, jpeg_with_exif};
 /// Detectors do not see the same on a turned grid of pixels.
 const FARTHEST_LANDMARK: f32 = 0.05;
 
-fn recognizer(try_turned: bool) -> Recognizer {
-    Recognizer::new(Pack::builtin(), DetectOptions { try_turned, ..DetectOptions::default() }).unwrap()
-}
-
 fn only(faces: Vec<Face>) -> Face {
     assert_eq!(faces.len(), 1);
     faces.into_iter().next().unwrap()
@@ -30,7 +26,8 @@ fn faces_on_turned_photos_are_found_and_recognised() {
     let (width, height) = (upright.width() as f32 - 1.0, upright.height() as f32 - 1.0);
     let whole =
         |image: &image::DynamicImage| Photo::from_rgb(image.width(), image.height(), image.to_rgb8().into_raw());
-    let tries = recognizer(true);
+    let options = DetectOptions { try_turned: true, ..DetectOptions::default() };
+    let tries = Recognizer::new(Pack::builtin(), options).unwrap();
     let face = only(tries.detect(&whole(&upright)).unwrap());
     let embedding = tries.embed(&whole(&upright), &face).unwrap();
 
@@ -41,7 +38,6 @@ fn faces_on_turned_photos_are_found_and_recognised() {
     ];
     for (image, to) in turned {
         let photo = whole(&image);
-        assert_eq!(recognizer(false).detect(&photo).unwrap(), []);
         let found = only(tries.detect(&photo).unwrap());
         for (at, landmark) in found.landmarks.iter().zip(face.landmarks) {
             let expected = to(width, height, landmark);

@@ -40,8 +40,8 @@ pub struct DetectOptions {
     pub min_score: Option<f32>,
     /// Most faces kept of one photo, the largest first.
     pub max_faces: usize,
-    /// Whether a photo without faces is looked at again on either side and upside down, which takes four times as long.
-    /// Boxes are of the photo as it is; landmarks are in the order of the upright face, so that faces are recognised.
+    /// Whether photos are looked at on either side and upside down as well, which takes four times as long, and the faces
+    /// are those of the way in which the detector is surest of them. Boxes are of the photo as it is; landmarks are in the order of the upright face, so that faces are recognised.
     pub try_turned: bool,
 }
 
@@ -80,10 +80,8 @@ impl Detector {
         options: &DetectOptions,
     ) -> Result<Vec<Face>, ModelError> {
         let view = photo.into();
-        let mut faces = self.find(&view, min_score, options)?;
-        if faces.is_empty() && options.try_turned {
-            faces = turned::detect(&view, |view| self.find(view, min_score, options))?;
-        }
+        let find = |view: &View<'_>| self.find(view, min_score, options);
+        let mut faces = if options.try_turned { turned::detect(&view, find)? } else { find(&view)? };
         faces.sort_by(|a, b| b.bbox.area().total_cmp(&a.bbox.area()));
         faces.truncate(options.max_faces);
         Ok(faces)

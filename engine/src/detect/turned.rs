@@ -10,13 +10,14 @@ use crate::{BoundingBox, Point};
 /// Turns by a quarter, three quarters and half a circle, clockwise. The first two are how cameras are held.
 const TURNS: [Orientation; 3] = [Orientation::Rotate90, Orientation::Rotate270, Orientation::Rotate180];
 
-/// The faces that `detect` finds on the photo in the one of the [`TURNS`] in which it is surest of them, in pixels of
-/// the photo as it is. Landmarks keep the order that they have on the upright face.
+/// The faces that `detect` finds on the photo as it is or in the one of the [`TURNS`] in which it is surest of them, in
+/// pixels of the photo as it is. Landmarks keep the order that they have on the upright face. One turn alone would not do:
+/// on faces that are upside down, detectors find others, with the mouth where the eyes are.
 pub(super) fn detect(
     view: &View<'_>,
     mut detect: impl FnMut(&View<'_>) -> Result<Vec<Face>, ModelError>,
 ) -> Result<Vec<Face>, ModelError> {
-    let mut surest = Vec::new();
+    let mut surest = detect(view)?;
     let sum = |faces: &[Face]| faces.iter().map(|face| face.score).sum::<f32>();
     for turn in TURNS {
         let turned = view.turned(turn);

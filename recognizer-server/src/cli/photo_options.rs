@@ -18,8 +18,8 @@ pub(crate) struct PhotoOptions {
     /// Most faces of one photo, the largest first
     #[arg(long, value_name = "N", default_value_t = 512)]
     max_faces: usize,
-    /// Look at photos without a face again on either side and upside down, for those that do not say how the camera was
-    /// held: four times the time for each
+    /// Look at photos on either side and upside down as well, for those that do not say how the camera was held: four
+    /// times the time
     #[arg(long)]
     try_turned: bool,
     /// Largest photo file

@@ -89,7 +89,7 @@ pub(crate) struct ServeInput {
     /// Most faces of one photo, the largest first [default: 512]
     #[arg(long, env = "FACERECOG_MAX_FACES", value_name = "N", help_heading = "Photo options")]
     pub(crate) max_faces: Option<usize>,
-    /// Look at photos without a face again on either side and upside down [default: false]
+    /// Look at photos on either side and upside down as well [default: false]
     #[arg(long, env = "FACERECOG_TRY_TURNED", value_name = "BOOL", value_parser = clap::builder::BoolishValueParser::new(), num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = "Photo options")]
     pub(crate) try_turned: Option<bool>,
     /// Compare a face with the mean of this many nearest photos of a person, not with the nearest alone [default: 1]

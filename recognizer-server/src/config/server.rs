@@ -124,7 +124,7 @@ pub(crate) struct ServerConfig {
     pub(crate) min_score: Option<f32>,
     /// Most faces of one photo.
     pub(crate) max_faces: usize,
-    /// Whether photos without a face are looked at again on either side and upside down.
+    /// Whether photos are looked at on either side and upside down as well.
     pub(crate) try_turned: bool,
     /// Nearest photos of a person whose mean distance a face is compared with.
     pub(crate) photos_per_person: NonZeroUsize,
