@@ -47,7 +47,7 @@ impl SimilarityTransform {
     }
 
     /// What becomes of the way between two points.
-    pub(super) fn turn(&self, way: Point) -> Point {
+    pub(crate) fn turn(&self, way: Point) -> Point {
         Point::new(self.a * way.x - self.b * way.y, self.b * way.x + self.a * way.y)
     }
 

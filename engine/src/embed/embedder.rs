@@ -39,14 +39,15 @@ impl Embedder {
     pub fn chip<'a>(&self, photo: impl Into<View<'a>>, landmarks: &Landmarks) -> Photo {
         let view = photo.into();
         let EmbedderEntry { template, fit, input_side, .. } = &self.entry;
-        match (&self.shape_predictor, &self.entry.landmarks) {
-            (Some(predictor), Some(own)) => {
-                let bbox = upright(&own.region, &fit.crop_to_photo(template, landmarks));
-                let found = predictor.find(view, &bbox);
-                align(view, &both(landmarks, &found), &both(template, &own.template), *fit, *input_side)
+        if let (Some(predictor), Some(own)) = (&self.shape_predictor, &self.entry.landmarks) {
+            let transform = fit.crop_to_photo(template, landmarks);
+            // Its trees have seen upright faces alone.
+            if is_upright(&transform) {
+                let found = predictor.find(view, &upright(&own.region, &transform));
+                return align(view, &both(landmarks, &found), &both(template, &own.template), *fit, *input_side);
             }
-            _ => align(view, landmarks, template, *fit, *input_side),
         }
+        align(view, landmarks, template, *fit, *input_side)
     }
 
     /// The most that a photo may be reduced so that the crop of the face with these landmarks is not made of fewer
@@ -95,6 +96,12 @@ impl Embedder {
         }
         Ok(output.values)
     }
+}
+
+/// Whether the face is turned by less than 45°.
+fn is_upright(crop_to_photo: &SimilarityTransform) -> bool {
+    let right = crop_to_photo.turn(Point::new(1.0, 0.0));
+    right.x > right.y.abs()
 }
 
 /// The box that has the middle and the size of `region` after `transform`.
