@@ -19,6 +19,9 @@ fn only(faces: Vec<Face>) -> Face {
     faces.into_iter().next().unwrap()
 }
 
+/// Where a point of the upright photo, whose last column and row are given, lands.
+type Carry = fn(f32, f32, Point) -> Point;
+
 #[test]
 fn faces_on_turned_photos_are_found_and_recognised() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../known_people/obama.jpg");
@@ -31,7 +34,7 @@ fn faces_on_turned_photos_are_found_and_recognised() {
     let face = only(tries.detect(&whole(&upright)).unwrap());
     let embedding = tries.embed(&whole(&upright), &face).unwrap();
 
-    let turned: [(_, fn(f32, f32, Point) -> Point); 3] = [
+    let turned: [(_, Carry); 3] = [
         (upright.rotate90(), |_, height, p| Point::new(height - p.y, p.x)),
         (upright.rotate180(), |width, height, p| Point::new(width - p.x, height - p.y)),
         (upright.rotate270(), |width, _, p| Point::new(p.y, width - p.x)),
