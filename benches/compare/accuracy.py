@@ -25,7 +25,6 @@ LISTS = [LFW / name for name in ("pairsDevTrain.csv", "pairsDevTest.csv")]
 RECOGNIZER = turns.TARGET / "release/recognizer"
 PACKS = {"fast": ("f32", "bf16", "int8"), "builtin": ("f32", "bf16", "int8")}
 CALIBRATION = 100
-ORIGINAL = turns.HERE / "original"
 
 
 def ours(pack, precision, models):
@@ -84,17 +83,7 @@ class Original:
     name = "face_recognition (HOG, 5 landmarks, ResNet)"
 
     def embeddings(self, photos):
-        python = subprocess.run(
-            ["tests/peers/venv.sh", ORIGINAL, "compare-original-venv"],
-            cwd=turns.ROOT,
-            check=True,
-            stdout=subprocess.PIPE,
-            text=True,
-        ).stdout.strip()
-        paths = "\n".join(str(LFW / photo) for photo in photos)
-        command = [python, ORIGINAL / "embeddings.py"]
-        answer = subprocess.run(command, input=paths, check=True, stdout=subprocess.PIPE, text=True).stdout
-        found = [json.loads(line) for line in answer.splitlines()]
+        found = turns.original("embeddings.py", [LFW / photo for photo in photos])
         return {photo: embedding and numpy.array(embedding) for photo, embedding in zip(photos, found, strict=True)}
 
 

@@ -25,7 +25,6 @@ import faces
 import turns
 
 RECOGNIZER = turns.TARGET / "release/recognizer"
-ORIGINAL = turns.HERE / "original"
 YUNET = turns.MODELS / "yunet_n_dynamic.onnx"
 DATA = turns.SHARED / "data"
 # Of each kind.
@@ -42,9 +41,9 @@ class Photo:
     boxes: list
 
 
-def score_and_box(image, size=faces.LONGEST_SIDE, score=0.6):
-    """OpenCV's YuNet on a photo whose longer side is at most `size`."""
-    scale = min(1.0, size / max(image.shape[:2]))
+def boxes_and_scores(image, score=0.6):
+    """OpenCV's YuNet on a photo whose longer side is at most 640 pixels."""
+    scale = min(1.0, faces.LONGEST_SIDE / max(image.shape[:2]))
     small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else image
     detector = faces.detector(YUNET, small.shape[1::-1])
     detector.setScoreThreshold(score)
@@ -57,7 +56,7 @@ def sources():
     paths = sorted((DATA / "lfw-dev/images").rglob("*.jpg"))
     for path in paths:
         image = cv2.imread(str(path))
-        found = score_and_box(image, score=0.9)
+        found = boxes_and_scores(image, score=0.9)
         if len(found) == 1:
             yield image, found[0][0]
 
@@ -131,21 +130,17 @@ def is_found(box, found):
 
 def ours(folder, pack, *options):
     command = [RECOGNIZER, "--json", "--models", turns.MODELS, "--pack", pack, "detect", *options, folder]
-    answer = subprocess.run(command, stdout=subprocess.PIPE, text=True).stdout
+    answer = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
     records = [json.loads(line) for line in answer.splitlines()]
     return {record["photo"]: [face["bbox"] for face in record["faces"]] for record in records if "faces" in record}
 
 
 def yunet(paths):
-    return {str(path): [box[:4] for box, _ in score_and_box(cv2.imread(str(path)))] for path in paths}
+    return {str(path): [box[:4] for box, _ in boxes_and_scores(cv2.imread(str(path)))] for path in paths}
 
 
 def hog(paths):
-    command = ["tests/peers/venv.sh", ORIGINAL, "compare-original-venv"]
-    python = subprocess.run(command, cwd=turns.ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
-    command, lines = [python, ORIGINAL / "faces.py"], "\n".join(map(str, paths))
-    answer = subprocess.run(command, input=lines, check=True, stdout=subprocess.PIPE, text=True).stdout
-    return {str(path): json.loads(line) for path, line in zip(paths, answer.splitlines(), strict=True)}
+    return dict(zip(map(str, paths), turns.original("faces.py", paths), strict=True))
 
 
 def detectors():

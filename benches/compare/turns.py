@@ -43,6 +43,16 @@ class Child:
         self.process.wait()
 
 
+def original(script, paths):
+    """What a script of `original/` says of each photo, by face_recognition from pip in an environment of its own."""
+    folder = HERE / "original"
+    command = ["tests/peers/venv.sh", folder, "compare-original-venv"]
+    python = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+    lines = "\n".join(map(str, paths))
+    answer = subprocess.run([python, folder / script], input=lines, check=True, stdout=subprocess.PIPE, text=True).stdout
+    return [json.loads(line) for line in answer.splitlines()]
+
+
 def in_turns(rounds, works):
     """Milliseconds of each of the works, one after the other in each round. The first round is not counted."""
     times = [[work(number) for work in works] for number in range(rounds + 1)]

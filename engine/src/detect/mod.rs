@@ -41,7 +41,8 @@ pub struct DetectOptions {
     /// Most faces kept of one photo, the largest first.
     pub max_faces: usize,
     /// Whether photos are looked at on either side and upside down as well, which takes four times as long, and the faces
-    /// are those of the way in which the detector is surest of them. Boxes are of the photo as it is; landmarks are in the order of the upright face, so that faces are recognised.
+    /// are those of the way in which the detector is surest of them. Boxes are of the photo as it is; landmarks are in the
+    /// order of the upright face, so that faces are recognised.
     pub try_turned: bool,
 }
 

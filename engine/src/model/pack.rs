@@ -140,8 +140,8 @@ impl std::fmt::Debug for Pack {
 /// Which embeddings can be compared with which.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EmbedderIdentity {
-    /// blake3 of everything that decides an embedding: network, input scaling, landmarks, template and how it is fitted, mirror images, metric; precision, and for
-    /// int8 the ranges of layers, too.
+    /// blake3 of everything that decides an embedding: network, input scaling, landmarks, template and how it is fitted,
+    /// mirror images, metric; precision, and for int8 the ranges of layers, too.
     pub digest: [u8; 32],
     /// Numbers in an embedding.
     pub dims: usize,

@@ -62,6 +62,17 @@ pub(super) struct Given {
     pub(super) sigmoid: bool,
 }
 
+/// How often each value is read: by what reads `read`, of the image and so many others, and by outputs.
+pub(super) fn count_reads<'a>(
+    others: usize,
+    read: impl Iterator<Item = &'a usize>,
+    outputs: &'a [Given],
+) -> Vec<usize> {
+    let mut reads = vec![0; others + 1];
+    read.chain(outputs.iter().map(|output| &output.value)).for_each(|&value| reads[value] += 1);
+    reads
+}
+
 /// The drafts of a checked graph, and its outputs.
 pub(super) fn fuse(graph: Graph, channels: &[usize]) -> (Vec<Draft>, Vec<Given>) {
     let mut uses = vec![0_usize; graph.nodes.len()];

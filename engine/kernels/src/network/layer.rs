@@ -3,7 +3,7 @@
 use super::Precision;
 use super::bands::Band;
 use super::error::GraphError;
-use super::fuse::{Draft, Given, MOST_PLANAR_CHANNELS, Work, of};
+use super::fuse::{Draft, Given, MOST_PLANAR_CHANNELS, Work, count_reads, of};
 use super::graph::{Activation, Convolution, Padding, Window};
 use super::kernel::amx;
 use super::kernel::dense::{Dense, MOST_BYTES, Maps};
@@ -99,10 +99,7 @@ pub(super) fn steps(
 
 /// How often each value is read, by steps and by outputs.
 pub(super) fn reads(steps: &[Step], outputs: &[Given]) -> Vec<usize> {
-    let mut reads = vec![0; steps.len() + 1];
-    let read = steps.iter().flat_map(|step| step.inputs.iter().chain(&step.residual));
-    read.chain(outputs.iter().map(|output| &output.value)).for_each(|&value| reads[value] += 1);
-    reads
+    count_reads(steps.len(), steps.iter().flat_map(|step| step.inputs.iter().chain(&step.residual)), outputs)
 }
 
 /// Lets depthwise convolutions give what the convolutions after them take.
@@ -231,12 +228,10 @@ impl Builder<'_> {
         // What goes out keeps its digits.
         let keeps = outputs < FEW_OUTPUTS || is_output || inputs * taps > MOST_BYTES;
         let takes = if keeps { Pieces::F32 } else { self.numerics.pieces(name)? };
-        let takes = Pieces {
-            for_tiles: instructions == Instructions::Amx
-                && map.is_none()
-                && amx::pays([group_inputs, group_outputs], &window, takes.precision),
-            ..takes
-        };
+        let for_tiles = Pieces { for_tiles: true, ..takes };
+        let has_tiles = instructions == Instructions::Amx && map.is_none();
+        let pays = has_tiles && amx::pays([group_inputs, group_outputs], &window, for_tiles);
+        let takes = if pays { for_tiles } else { takes };
         let made_of = (instructions, takes);
         if groups == 1 {
             let dense = Dense::new(made_of, [inputs, outputs], window, &weights, &bias, bend);

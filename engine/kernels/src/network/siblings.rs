@@ -1,7 +1,7 @@
 //! Convolutions that read the same and give few channels each, as the heads of detectors do, become one: a block takes as
 //! long with one channel as with all.
 
-use super::fuse::{Draft, Given, Work, of, without_unused};
+use super::fuse::{Draft, Given, Work, count_reads, of, without_unused};
 use super::graph::{Convolution, Window};
 
 /// What leads from a value to an output: a convolution of 1×1, and a depthwise one after it or none.
@@ -15,9 +15,8 @@ struct Head {
 
 /// Joins heads of one value where that saves blocks of so many lanes.
 pub(super) fn join(mut drafts: Vec<Draft>, mut outputs: Vec<Given>, lanes: usize) -> (Vec<Draft>, Vec<Given>) {
-    let mut reads = vec![0_usize; drafts.len() + 1];
     let read = drafts.iter().flat_map(|draft| draft.inputs.iter().chain(&draft.residual));
-    read.chain(outputs.iter().map(|output| &output.value)).for_each(|&value| reads[value] += 1);
+    let reads = count_reads(drafts.len(), read, &outputs);
     let ends = outputs.iter().enumerate();
     let mut heads: Vec<Head> = ends.filter_map(|(index, output)| head(&drafts, &reads, index, output.value)).collect();
     while let Some(&first) = heads.first() {

@@ -136,23 +136,24 @@ impl Dense {
         let taps = window.kernel[0] * window.kernel[1];
         assert_eq!(weights.len(), outputs * inputs * taps, "weights");
         let of_output = |output: usize| &weights[output * inputs * taps..][..inputs * taps];
-        // Steps of bytes.
+        let is_bytes = takes.precision == Precision::Int8;
         let per_weight = |output: usize| {
             let greatest = of_output(output).iter().fold(0.0_f32, |greatest, weight| greatest.max(weight.abs()));
             if greatest > 0.0 { 127.0 / greatest } else { 1.0 }
         };
-        let per_weight: Vec<f32> = (0..outputs).map(per_weight).collect();
+        // Steps of bytes; other numbers have none.
+        let per_weight: Vec<f32> = (0..outputs).filter(|_| is_bytes).map(per_weight).collect();
         let weight = |output: usize, input: usize, tap: usize| {
             let weight = of_output(output)[input * taps + tap];
-            if takes.precision == Precision::Int8 { (weight * per_weight[output]).round() } else { weight }
+            if is_bytes { (weight * per_weight[output]).round() } else { weight }
         };
         let packed = match takes.for_tiles {
-            true => amx::packed([inputs, outputs], taps, takes.precision, weight),
-            false => packed([inputs, outputs], taps, lanes, takes.precision, weight),
+            true => amx::packed([inputs, outputs], taps, takes, weight),
+            false => packed([inputs, outputs], taps, lanes, takes, weight),
         };
         let bias: Vec<f32> = (0..outputs).map(|output| of(bias, output)).collect();
         let (mut starts, mut scales) = (bias.clone(), vec![1.0; outputs]);
-        if takes.precision == Precision::Int8 {
+        if is_bytes {
             for output in 0..outputs {
                 let places = (0..inputs).flat_map(|input| (0..taps).map(move |tap| (input, tap)));
                 let sum: i32 = places.map(|(input, tap)| weight(output, input, tap) as i32).sum();

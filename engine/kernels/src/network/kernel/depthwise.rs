@@ -66,10 +66,10 @@ impl Depthwise {
         unsafe {
             match self.gives.precision {
                 #[cfg(target_arch = "x86_64")]
-                Precision::F32 if self.gives.for_tiles => depthwise_halves(self, maps),
+                Precision::F32 if self.gives.for_tiles => depthwise_bf16::<crate::network::lanes::Halves>(self, maps),
                 Precision::F32 => depthwise(instructions, self, maps),
                 #[cfg(target_arch = "x86_64")]
-                Precision::Bf16 => depthwise_bf16(self, maps),
+                Precision::Bf16 => depthwise_bf16::<crate::network::lanes::Bf16>(self, maps),
                 #[cfg(target_arch = "x86_64")]
                 Precision::Int8 => depthwise_int8(self, maps),
                 #[cfg(not(target_arch = "x86_64"))]
@@ -95,18 +95,9 @@ unsafe fn run_depthwise_single<L: Lanes>(layer: &Depthwise, maps: &mut Maps<'_>)
 /// As `depthwise`, and AVX-512 BF16.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,fma")]
-unsafe fn depthwise_halves(layer: &Depthwise, maps: &mut Maps<'_>) {
+unsafe fn depthwise_bf16<T: Put>(layer: &Depthwise, maps: &mut Maps<'_>) {
     // SAFETY: the caller's word; the instructions are enabled.
-    unsafe { run_depthwise::<crate::network::lanes::Halves>(layer, maps) }
-}
-
-/// # Safety
-/// As `depthwise`, and AVX-512 BF16.
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,fma")]
-unsafe fn depthwise_bf16(layer: &Depthwise, maps: &mut Maps<'_>) {
-    // SAFETY: the caller's word; the instructions are enabled.
-    unsafe { run_depthwise::<crate::network::lanes::Bf16>(layer, maps) }
+    unsafe { run_depthwise::<T>(layer, maps) }
 }
 
 /// # Safety

@@ -1,7 +1,7 @@
 //! Weights in the order in which registers take them.
 
 use crate::network::Precision;
-use crate::network::lanes::nearest;
+use crate::network::lanes::{Pieces, nearest};
 use crate::network::memory::Memory;
 
 /// `[outputs / lanes][taps][pieces][lanes]`, zeros where a piece or a block has more than there are. `weight` gives that
@@ -10,14 +10,10 @@ pub(super) fn packed(
     [inputs, outputs]: [usize; 2],
     taps: usize,
     lanes: usize,
-    precision: Precision,
+    takes: Pieces,
     weight: impl Fn(usize, usize, usize) -> f32,
 ) -> Memory {
-    let channels = match precision {
-        Precision::F32 => 1,
-        Precision::Bf16 => 2,
-        Precision::Int8 => 4,
-    };
+    let channels = takes.channels();
     let pieces = inputs.div_ceil(channels);
     let mut packed = Memory::zeros(outputs.next_multiple_of(lanes) * taps * pieces);
     let places = packed.numbers_mut();
@@ -30,7 +26,7 @@ pub(super) fn packed(
                 };
                 let halves = || [0, 1].map(|channel| u32::from(nearest(of_channel(channel))));
                 let place = ((output / lanes * taps + tap) * pieces + piece) * lanes + output % lanes;
-                places[place] = match precision {
+                places[place] = match takes.precision {
                     Precision::F32 => of_channel(0),
                     Precision::Bf16 => f32::from_bits(halves()[1] << 16 | halves()[0]),
                     Precision::Int8 => {

@@ -19,46 +19,41 @@ pub(super) use weights::packed;
 
 use crate::network::Precision;
 use crate::network::graph::Window;
+use crate::network::lanes::Pieces;
 
 /// Channels of a block, as for AVX-512.
 const LANES: usize = 16;
 /// Numbers of a tile of weights.
 const TILE: usize = 256;
 
-/// Products of tiles for each group of channels.
-fn products(precision: Precision) -> usize {
+/// Tiles of weights for each group of channels.
+fn halves(precision: Precision) -> usize {
     match precision {
-        Precision::F32 => 3,
+        Precision::F32 => 2,
         Precision::Bf16 | Precision::Int8 => 1,
     }
 }
 
-/// Channels that a row of a tile has.
-fn channels_together(precision: Precision) -> usize {
-    match precision {
-        Precision::F32 | Precision::Bf16 => 32,
-        Precision::Int8 => 64,
-    }
-}
-
-/// Whether it takes less time than AVX-512 does, for a group's inputs and outputs.
-pub(in crate::network) fn pays([inputs, outputs]: [usize; 2], window: &Window, precision: Precision) -> bool {
+/// Whether it takes less time than AVX-512 does, for a group's inputs and outputs; `takes` are the pieces for tiles.
+pub(in crate::network) fn pays([inputs, outputs]: [usize; 2], window: &Window, takes: Pieces) -> bool {
     // Tests have few channels.
     if cfg!(test) {
         return true;
     }
     // Three products of halves for each place of a window take longer than what Winograd leaves of them, where another
     // thread of the core keeps it busy.
-    if precision == Precision::F32 && !window.has_one_place() {
+    if takes.precision == Precision::F32 && !window.has_one_place() {
         return false;
     }
     // Tenths of a cycle for each pixel, about. Registers take two products of 16 f32 a cycle, tiles 16 cycles.
     let taps = window.kernel[0] * window.kernel[1];
     let blocks = outputs.div_ceil(LANES);
-    let at_once = if precision == Precision::Int8 { 4 } else { 1 };
+    let at_once = if takes.precision == Precision::Int8 { 4 } else { 1 };
     let registers = 5 * taps * inputs * blocks / at_once;
-    let together = channels_together(precision);
+    let together = takes.channels_together(LANES);
+    // Of second halves with each other none.
+    let products = if takes.precision == Precision::F32 { 3 } else { 1 };
     let groups = inputs.div_ceil(together);
-    let tiles = 14 * taps * groups * blocks * products(precision) + 70 * groups * together / LANES + 65 * blocks;
+    let tiles = 14 * taps * groups * blocks * products + 70 * groups * together / LANES + 65 * blocks;
     tiles < registers
 }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::inputs::{Look, copy};
 use super::tiles::{Job, MOST_ROWS, Numbers, Shapes};
-use super::{LANES, TILE};
+use super::{LANES, TILE, halves};
 use crate::network::Precision;
 use crate::network::kernel::dense::{Dense, Maps};
 use crate::network::kernel::finish::{BendAt, with_bend};
@@ -37,14 +37,6 @@ fn copied_numbers(layer: &Dense, width: usize, rows: usize, columns: usize) -> u
     groups(layer) * Look::new(layer, None, width, rows, columns).plane * layer.takes.of_pixel(LANES)
 }
 
-/// Numbers of weights for a step of a block.
-fn weights_of_step(precision: Precision) -> usize {
-    match precision {
-        Precision::F32 => 2 * TILE,
-        Precision::Bf16 | Precision::Int8 => TILE,
-    }
-}
-
 /// Rows of outputs whose inputs are copied at once.
 fn rows_at_once(layer: &Dense, width: usize, [rows, columns]: [usize; 2]) -> usize {
     let of_row = groups(layer) * Look::new(layer, None, width, 1, columns).row_step() * layer.takes.of_pixel(LANES);
@@ -57,9 +49,9 @@ pub(in crate::network::kernel) unsafe fn run(layer: &Dense, maps: &mut Maps<'_>)
     // SAFETY: the caller's word.
     unsafe {
         match layer.takes.precision {
-            Precision::F32 => of_halves(layer, maps),
-            Precision::Bf16 => of_bf16(layer, maps),
-            Precision::Int8 => of_int8(layer, maps),
+            Precision::F32 => run_tiles::<Halves>(layer, maps),
+            Precision::Bf16 => run_tiles::<Bf16>(layer, maps),
+            Precision::Int8 => run_tiles::<Int8>(layer, maps),
         }
     }
 }
@@ -67,28 +59,6 @@ pub(in crate::network::kernel) unsafe fn run(layer: &Dense, maps: &mut Maps<'_>)
 /// # Safety
 /// As [`run`].
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,fma")]
-unsafe fn of_halves(layer: &Dense, maps: &mut Maps<'_>) {
-    // SAFETY: the caller's word; the instructions are enabled.
-    unsafe { run_tiles::<Halves>(layer, maps) }
-}
-
-/// # Safety
-/// As [`run`].
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,fma")]
-unsafe fn of_bf16(layer: &Dense, maps: &mut Maps<'_>) {
-    // SAFETY: the caller's word; the instructions are enabled.
-    unsafe { run_tiles::<Bf16>(layer, maps) }
-}
-
-/// # Safety
-/// As [`run`].
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,fma")]
-unsafe fn of_int8(layer: &Dense, maps: &mut Maps<'_>) {
-    // SAFETY: the caller's word; the instructions are enabled.
-    unsafe { run_tiles::<Int8>(layer, maps) }
-}
-
-#[inline(always)]
 unsafe fn run_tiles<T: Numbers>(layer: &Dense, maps: &mut Maps<'_>) {
     let [_, _, width] = maps.shape;
     let columns = maps.size[1];
@@ -156,7 +126,7 @@ unsafe fn run_rows<T: Numbers>(
     let cut = Cut::new(look.run);
     let of_pixel = layer.takes.of_pixel(LANES);
     let blocks = layer.outputs.div_ceil(LANES);
-    let block_weights = steps.len() * weights_of_step(layer.takes.precision);
+    let block_weights = steps.len() * halves(layer.takes.precision) * TILE;
     // SAFETY: the caller's word: a tile has no more pixels than a run, and ends with it or before; blocks are below those
     // of the outputs.
     unsafe {

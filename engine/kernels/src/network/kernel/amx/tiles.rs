@@ -70,13 +70,17 @@ pub(super) trait Numbers: Put<Lanes = Avx512> {
     ///
     /// # Safety
     /// The CPU has AVX-512.
-    unsafe fn end(sum: __m512, starts: __m512, scales: __m512, bias: __m512) -> __m512;
+    #[inline(always)]
+    unsafe fn end(sum: __m512, starts: __m512, _scales: __m512, _bias: __m512) -> __m512 {
+        // SAFETY: the caller's word.
+        unsafe { _mm512_add_ps(sum, starts) }
+    }
 }
 
 /// Runs a job: in each step `$products`, where `{u}` and `{v}` are the pixels of the two tiles, `{s}` the bytes from a
 /// pixel to the next, `{b}` and `{c}` the weights of the two blocks and `{k}` 64. Sums are in tiles 0 to 3.
 macro_rules! multiply {
-    ($job:expr, $tiles:expr, $($product:literal)*) => {
+    ($job:expr, $tiles:expr, $($product:expr),* $(,)?) => {
         asm!(
             "tilezero tmm0",
             "tilezero tmm1",
@@ -115,6 +119,24 @@ macro_rules! multiply {
     };
 }
 
+/// [`multiply`] for numbers that are not in halves: one product of each tile of pixels with each of weights.
+macro_rules! multiply_whole {
+    ($job:expr, $product:literal) => {
+        multiply!(
+            $job,
+            1,
+            "tileloadd tmm4, [{u} + {s}]",
+            "tileloadd tmm6, [{b} + {k}]",
+            concat!($product, " tmm0, tmm4, tmm6"),
+            "tileloadd tmm7, [{c} + {k}]",
+            concat!($product, " tmm1, tmm4, tmm7"),
+            "tileloadd tmm5, [{v} + {s}]",
+            concat!($product, " tmm2, tmm5, tmm6"),
+            concat!($product, " tmm3, tmm5, tmm7"),
+        )
+    };
+}
+
 // Where the instructions have second halves, tiles of weights, and sums.
 const _: () = assert!(HALF * size_of::<f32>() == 64 && TILE * size_of::<f32>() == 1024);
 
@@ -123,35 +145,31 @@ impl Numbers for Halves {
     unsafe fn multiply(job: &Job) {
         // SAFETY: the caller's word.
         unsafe {
-            multiply!(job, 2,
-                "tileloadd tmm4, [{u} + {s} + 64]"
-                "tileloadd tmm6, [{b} + {k}]"
-                "tdpbf16ps tmm0, tmm4, tmm6"
-                "tileloadd tmm7, [{c} + {k}]"
-                "tdpbf16ps tmm1, tmm4, tmm7"
-                "tileloadd tmm5, [{v} + {s} + 64]"
-                "tdpbf16ps tmm2, tmm5, tmm6"
-                "tdpbf16ps tmm3, tmm5, tmm7"
-                "tileloadd tmm4, [{u} + {s}]"
-                "tdpbf16ps tmm0, tmm4, tmm6"
-                "tdpbf16ps tmm1, tmm4, tmm7"
-                "tileloadd tmm5, [{v} + {s}]"
-                "tdpbf16ps tmm2, tmm5, tmm6"
-                "tdpbf16ps tmm3, tmm5, tmm7"
-                "tileloadd tmm6, [{b} + {k} + 1024]"
-                "tdpbf16ps tmm0, tmm4, tmm6"
-                "tdpbf16ps tmm2, tmm5, tmm6"
-                "tileloadd tmm7, [{c} + {k} + 1024]"
-                "tdpbf16ps tmm1, tmm4, tmm7"
-                "tdpbf16ps tmm3, tmm5, tmm7"
+            multiply!(
+                job,
+                2,
+                "tileloadd tmm4, [{u} + {s} + 64]",
+                "tileloadd tmm6, [{b} + {k}]",
+                "tdpbf16ps tmm0, tmm4, tmm6",
+                "tileloadd tmm7, [{c} + {k}]",
+                "tdpbf16ps tmm1, tmm4, tmm7",
+                "tileloadd tmm5, [{v} + {s} + 64]",
+                "tdpbf16ps tmm2, tmm5, tmm6",
+                "tdpbf16ps tmm3, tmm5, tmm7",
+                "tileloadd tmm4, [{u} + {s}]",
+                "tdpbf16ps tmm0, tmm4, tmm6",
+                "tdpbf16ps tmm1, tmm4, tmm7",
+                "tileloadd tmm5, [{v} + {s}]",
+                "tdpbf16ps tmm2, tmm5, tmm6",
+                "tdpbf16ps tmm3, tmm5, tmm7",
+                "tileloadd tmm6, [{b} + {k} + 1024]",
+                "tdpbf16ps tmm0, tmm4, tmm6",
+                "tdpbf16ps tmm2, tmm5, tmm6",
+                "tileloadd tmm7, [{c} + {k} + 1024]",
+                "tdpbf16ps tmm1, tmm4, tmm7",
+                "tdpbf16ps tmm3, tmm5, tmm7",
             );
         }
-    }
-
-    #[inline(always)]
-    unsafe fn end(sum: __m512, starts: __m512, _: __m512, _: __m512) -> __m512 {
-        // SAFETY: the caller's word.
-        unsafe { _mm512_add_ps(sum, starts) }
     }
 }
 
@@ -160,23 +178,8 @@ impl Numbers for Bf16 {
     unsafe fn multiply(job: &Job) {
         // SAFETY: the caller's word.
         unsafe {
-            multiply!(job, 1,
-                "tileloadd tmm4, [{u} + {s}]"
-                "tileloadd tmm6, [{b} + {k}]"
-                "tdpbf16ps tmm0, tmm4, tmm6"
-                "tileloadd tmm7, [{c} + {k}]"
-                "tdpbf16ps tmm1, tmm4, tmm7"
-                "tileloadd tmm5, [{v} + {s}]"
-                "tdpbf16ps tmm2, tmm5, tmm6"
-                "tdpbf16ps tmm3, tmm5, tmm7"
-            );
+            multiply_whole!(job, "tdpbf16ps");
         }
-    }
-
-    #[inline(always)]
-    unsafe fn end(sum: __m512, starts: __m512, _: __m512, _: __m512) -> __m512 {
-        // SAFETY: the caller's word.
-        unsafe { _mm512_add_ps(sum, starts) }
     }
 }
 
@@ -185,16 +188,7 @@ impl Numbers for Int8 {
     unsafe fn multiply(job: &Job) {
         // SAFETY: the caller's word.
         unsafe {
-            multiply!(job, 1,
-                "tileloadd tmm4, [{u} + {s}]"
-                "tileloadd tmm6, [{b} + {k}]"
-                "tdpbusd tmm0, tmm4, tmm6"
-                "tileloadd tmm7, [{c} + {k}]"
-                "tdpbusd tmm1, tmm4, tmm7"
-                "tileloadd tmm5, [{v} + {s}]"
-                "tdpbusd tmm2, tmm5, tmm6"
-                "tdpbusd tmm3, tmm5, tmm7"
-            );
+            multiply_whole!(job, "tdpbusd");
         }
     }
 
