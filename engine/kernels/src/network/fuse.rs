@@ -2,6 +2,7 @@
 //! comes before them.
 
 use super::graph::{Activation, Convolution, Graph, Operation, Padding, Value, Window};
+use super::kernel::depthwise::Depthwise;
 use super::kernel::first::First;
 
 /// Layers before kernels are chosen for them. A value is the image, 0, or what a layer gives, its index and 1.
@@ -13,7 +14,7 @@ pub(super) struct Draft {
     /// Added to what the work gives, before the activation.
     pub(super) residual: Option<usize>,
     pub(super) activation: Option<Activation>,
-    /// A pool of greatest numbers after all that, for convolutions over the image.
+    /// A pool of greatest numbers after all that, for convolutions over the image and depthwise ones.
     pub(super) pool: Option<Window>,
     /// Channels of what it gives.
     pub(super) channels: usize,
@@ -31,6 +32,17 @@ impl Draft {
                 &self.work,
                 Work::Convolution(convolution, None) if convolution.groups == 1 && First::can(&convolution.window)
             )
+    }
+
+    /// The window of a convolution of each channel by itself.
+    fn depthwise_window(&self) -> Option<&Window> {
+        match &self.work {
+            Work::Convolution(Convolution { outputs, groups, window, weights, .. }, None) => {
+                let taps = window.kernel[0] * window.kernel[1];
+                (groups == outputs && *outputs > 1 && weights.len() == outputs * taps).then_some(window)
+            }
+            _ => None,
+        }
     }
 }
 
@@ -275,12 +287,11 @@ impl Fusion {
         let few_channels = self.image_channels <= MOST_PLANAR_CHANNELS;
         if let Some(draft) = self.ours(input)
             && draft.pool.is_none()
-            && draft.is_over_image()
-            && few_channels
-            // The rows that it takes are kept in the cache.
-            && window.kernel[0] <= 3
-            && window.dilation == [1; 2]
+            && draft.residual.is_none()
             && draft.activation != Some(Activation::Sigmoid)
+            // The rows that it takes are kept in the cache.
+            && (draft.is_over_image() && few_channels && window.kernel[0] <= 3 && window.dilation == [1; 2]
+                || draft.depthwise_window().is_some_and(|convolution| Depthwise::can_pool(convolution, &window)))
         {
             draft.pool = Some(window);
             draft.names.push(name);

@@ -188,7 +188,7 @@ impl Builder<'_> {
         let inputs: Vec<usize> = inputs.into_iter().map(|input| self.blocked(input, value_of)).collect();
         let given = self.channels[inputs[0] - 1];
         let kernel = match work {
-            Work::Convolution(convolution, map) => self.convolution(&name, convolution, map, given, bend, is_output)?,
+            Work::Convolution(convolution, map) => self.convolution(&name, convolution, (map, pool), given, bend, is_output)?,
             Work::Elementwise(affine) => {
                 let affine = affine.map(|numbers| numbers.map(|numbers| per_channel(&numbers, channels, lanes)));
                 Kernel::Elementwise(Elementwise { channels, affine, bend, sigmoid })
@@ -210,7 +210,7 @@ impl Builder<'_> {
         &self,
         name: &str,
         convolution: Convolution,
-        map: Option<[usize; 2]>,
+        (map, pool): (Option<[usize; 2]>, Option<Window>),
         inputs: usize,
         bend: Bend,
         is_output: bool,
@@ -223,7 +223,14 @@ impl Builder<'_> {
         if groups > 1 && group_inputs == 1 && group_outputs == 1 && map.is_none()
             || [inputs, outputs] == [1; 2] && map.is_none()
         {
-            return Ok(Kernel::Depthwise(Depthwise::new(instructions, inputs, window, &weights, &bias, bend)));
+            return Ok(Kernel::Depthwise(Depthwise::new(
+                instructions,
+                inputs,
+                (window, pool.is_some()),
+                &weights,
+                &bias,
+                bend,
+            )));
         }
         // What goes out keeps its digits.
         let keeps = outputs < FEW_OUTPUTS || is_output || inputs * taps > MOST_BYTES;
@@ -305,7 +312,7 @@ impl Step {
                 numbers([1, convolved[0], convolved[1]])?;
                 of_map(first.outputs, given, first.scratch_numbers(instructions, convolved))
             }
-            Kernel::Depthwise(depthwise) => of_map(channels, depthwise.window.count([height, width])?, 0),
+            Kernel::Depthwise(depthwise) => of_map(channels, depthwise.looks().count([height, width])?, 0),
             Kernel::Elementwise(_) => of_map(channels, [height, width], 0),
             Kernel::Pad(more, Padding { top, left, bottom, right }) => {
                 of_map(channels + more, [height + top + bottom, width + left + right], 0)
@@ -347,9 +354,8 @@ impl Step {
     /// The window of a layer that [has bands](Self::has_bands) after another.
     pub(super) fn band_window(&self) -> &Window {
         match &self.kernel {
-            Kernel::Dense(Dense { window, .. }, _)
-            | Kernel::Depthwise(Depthwise { window, .. })
-            | Kernel::Pool(Pool { window, .. }) => window,
+            Kernel::Dense(Dense { window, .. }, _) | Kernel::Pool(Pool { window, .. }) => window,
+            Kernel::Depthwise(depthwise) => depthwise.looks(),
             _ => unreachable!("{} has no bands", self.name),
         }
     }
@@ -439,6 +445,9 @@ impl Step {
                 format!("{}, {}", window("first", first), window("max pool", pool))
             }
             Kernel::First(first) => window("first", &first.window),
+            Kernel::Depthwise(Depthwise { window: first, is_pooled: true, .. }) => {
+                format!("{}, max pool 2×2 /2", window("depthwise", first))
+            }
             Kernel::Depthwise(depthwise) => window("depthwise", &depthwise.window),
             Kernel::Elementwise(_) => "elementwise".into(),
             Kernel::Pad(..) => "pad".into(),
@@ -466,7 +475,10 @@ impl Step {
                 let convolved = first.window.count([input[1], input[2]]).map_or(0, numbers);
                 first.inputs as u64 * product(&first.window) * convolved
             }
-            Kernel::Depthwise(depthwise) => product(&depthwise.window) * given,
+            Kernel::Depthwise(depthwise) => {
+                let of_each = if depthwise.is_pooled { 4 } else { 1 };
+                product(&depthwise.window) * of_each * given
+            }
             _ => 0,
         }
     }

@@ -3,6 +3,8 @@
 // Sums are counted by constants, so that each is in a register of its own.
 #![allow(clippy::needless_range_loop)]
 
+mod pooled;
+
 use super::dense::Maps;
 use super::finish::{Bend, BendAt, blocked_weights, per_channel, with_bend};
 use super::lanes;
@@ -22,6 +24,8 @@ const STRIP_TILES: usize = 8;
 pub(in crate::network) struct Depthwise {
     pub(in crate::network) channels: usize,
     pub(in crate::network) window: Window,
+    /// Whether the greatest of each 2×2 of what it gives is taken.
+    pub(in crate::network) is_pooled: bool,
     /// `[channels / lanes][kernel rows][kernel columns][lanes]`.
     weights: Memory,
     /// In blocks.
@@ -32,11 +36,17 @@ pub(in crate::network) struct Depthwise {
 }
 
 impl Depthwise {
-    /// From weights `[channels, 1, rows, columns]` and a bias of as many numbers as channels, or none.
+    /// Whether a pool after it can be taken together with it.
+    pub(in crate::network) fn can_pool(window: &Window, pool: &Window) -> bool {
+        pooled::can(window, pool)
+    }
+
+    /// From weights `[channels, 1, rows, columns]` and a bias of as many numbers as channels, or none; `is_pooled` with
+    /// the pool that [can be](Self::can_pool) taken with it.
     pub(in crate::network) fn new(
         instructions: Instructions,
         channels: usize,
-        window: Window,
+        (window, is_pooled): (Window, bool),
         weights: &[f32],
         bias: &[f32],
         bend: Bend,
@@ -45,7 +55,12 @@ impl Depthwise {
         let taps = window.kernel[0] * window.kernel[1];
         let weights = blocked_weights(weights, channels, taps, lanes);
         assert!(bend.fits(channels.div_ceil(lanes), lanes), "slopes");
-        Self { channels, window, weights, bias: per_channel(bias, channels, lanes), bend, gives: Pieces::F32 }
+        Self { channels, window, is_pooled, weights, bias: per_channel(bias, channels, lanes), bend, gives: Pieces::F32 }
+    }
+
+    /// The window that an output looks at.
+    pub(in crate::network) fn looks(&self) -> &Window {
+        if self.is_pooled { &pooled::LOOKS } else { &self.window }
     }
 
     pub(in crate::network) fn weight_bytes(&self) -> usize {
@@ -59,9 +74,10 @@ impl Depthwise {
         let lanes = lanes(instructions);
         let [channels, height, width] = maps.shape;
         assert_eq!(channels, self.channels);
-        assert_eq!(self.window.count([height, width]), Ok(maps.size));
+        assert_eq!(self.looks().count([height, width]), Ok(maps.size));
         maps.check(lanes, channels, [1, self.gives.channels()]);
-        assert!(maps.have_rows_of(&self.window));
+        assert!(maps.have_rows_of(self.looks()));
+        assert!(!self.is_pooled || maps.residual.is_none());
         // SAFETY: the CPU has the instructions, and the maps are as long as their shapes say.
         unsafe {
             match self.gives.precision {
@@ -111,6 +127,10 @@ unsafe fn depthwise_int8(layer: &Depthwise, maps: &mut Maps<'_>) {
 
 #[inline(always)]
 unsafe fn run_depthwise<T: Put>(layer: &Depthwise, maps: &mut Maps<'_>) {
+    if layer.is_pooled {
+        // SAFETY: the caller's word.
+        return unsafe { pooled::run::<T>(layer, maps) };
+    }
     let lanes = const { T::Lanes::LANES };
     let [channels, height, width] = maps.shape;
     let [rows, columns] = maps.size;
