@@ -35,7 +35,7 @@ pub(super) struct Chain {
 
 /// Numbers that the maps of a chain take, so that they stay in the second level of the cache beside the weights. Tests
 /// have small maps.
-const BAND_NUMBERS: usize = if cfg!(test) { 2 << 10 } else { 96 << 10 };
+const BAND_NUMBERS: usize = if cfg!(test) { 2 << 10 } else { 128 << 10 };
 /// A layer whose maps take fewer has them in the cache as they are.
 const SMALL_NUMBERS: usize = if cfg!(test) { 1 << 9 } else { 256 << 10 };
 /// With fewer rows, going from one layer to the next takes longer than is saved.

@@ -11,7 +11,7 @@ pub(super) struct Draft {
     pub(super) names: Vec<String>,
     pub(super) work: Work,
     pub(super) inputs: Vec<usize>,
-    /// Added to what the work gives, before the activation.
+    /// Added to what a convolution, an upsampled map or a scaled one is, before the activation.
     pub(super) residual: Option<usize>,
     pub(super) activation: Option<Activation>,
     /// A pool of greatest numbers after all that, for convolutions over the image and depthwise ones.
@@ -313,7 +313,7 @@ impl Fusion {
                 && draft.residual.is_none()
                 && draft.activation.is_none()
                 && draft.pool.is_none()
-                && matches!(draft.work, Work::Convolution(..))
+                && matches!(draft.work, Work::Convolution(..) | Work::Upsample(_))
             {
                 draft.residual = Some(from);
                 draft.names.push(name);

@@ -12,6 +12,7 @@ use super::kernel::elementwise::Elementwise;
 use super::kernel::finish::{Bend, per_channel};
 use super::kernel::first::First;
 use super::kernel::pool::{Pool, Taken, mean};
+use super::kernel::upsample::Upsample;
 use super::kernel::{blocked_numbers, lanes, layout, softmax};
 use super::lanes::{Pieces, Steps};
 use super::ranges::Ranges;
@@ -43,7 +44,7 @@ pub(super) enum Kernel {
     Pad(usize, Padding),
     Pool(Pool),
     Mean,
-    Upsample([usize; 2]),
+    Upsample(Upsample),
     Softmax,
     Concat,
 }
@@ -188,7 +189,9 @@ impl Builder<'_> {
         let inputs: Vec<usize> = inputs.into_iter().map(|input| self.blocked(input, value_of)).collect();
         let given = self.channels[inputs[0] - 1];
         let kernel = match work {
-            Work::Convolution(convolution, map) => self.convolution(&name, convolution, (map, pool), given, bend, is_output)?,
+            Work::Convolution(convolution, map) => {
+                self.convolution(&name, convolution, (map, pool), given, bend, is_output)?
+            }
             Work::Elementwise(affine) => {
                 let affine = affine.map(|numbers| numbers.map(|numbers| per_channel(&numbers, channels, lanes)));
                 Kernel::Elementwise(Elementwise { channels, affine, bend, sigmoid })
@@ -199,7 +202,7 @@ impl Builder<'_> {
                 Kernel::Pool(Pool { window, taken: Taken::Mean { count_padding } })
             }
             Work::Mean => Kernel::Mean,
-            Work::Upsample(factors) => Kernel::Upsample(factors),
+            Work::Upsample(factors) => Kernel::Upsample(Upsample { factors }),
             Work::Softmax => Kernel::Softmax,
             Work::Concat => Kernel::Concat,
         };
@@ -238,7 +241,12 @@ impl Builder<'_> {
         let for_tiles = Pieces { for_tiles: true, ..takes };
         let has_tiles = instructions == Instructions::Amx && map.is_none();
         let pays = has_tiles && amx::pays([group_inputs, group_outputs], &window, for_tiles);
-        let takes = if pays { for_tiles } else { takes };
+        // Where there are tiles, products of bf16 in registers take as long as two of f32.
+        let takes = match takes.precision {
+            _ if pays => for_tiles,
+            Precision::Bf16 if has_tiles => Pieces::F32,
+            _ => takes,
+        };
         let made_of = (instructions, takes);
         if groups == 1 {
             let dense = Dense::new(made_of, [inputs, outputs], window, &weights, &bias, bend);
@@ -319,7 +327,7 @@ impl Step {
             }
             Kernel::Pool(pool) => of_map(channels, pool.window.count([height, width])?, 0),
             Kernel::Mean => of_map(channels, [1, 1], 0),
-            Kernel::Upsample([rows, columns]) => {
+            Kernel::Upsample(Upsample { factors: [rows, columns] }) => {
                 let size = height.checked_mul(*rows).zip(width.checked_mul(*columns));
                 let (rows, columns) = size.ok_or("the map becomes too large")?;
                 of_map(channels, [rows, columns], 0)
@@ -416,7 +424,7 @@ impl Step {
             Kernel::Pad(_, padding) => layout::pad(lanes, shape, x, *padding, output, maps.y),
             Kernel::Pool(pool) => pool.run(instructions, maps),
             Kernel::Mean => mean(instructions, shape[0], pixels, x, maps.y),
-            Kernel::Upsample(factors) => layout::upsample(lanes, shape, x, *factors, maps.y),
+            Kernel::Upsample(upsample) => upsample.run(instructions, maps),
             Kernel::Softmax => softmax::softmax(instructions, shape[0], pixels, x, maps.y, maps.scratch),
             Kernel::Concat => layout::join(lanes, shape[0], pixels, x, 0, maps.y),
         }

@@ -266,8 +266,13 @@ fn compare_bf16_with(
     assert!(difference <= 1e-5, "{difference}");
 }
 
-/// A depthwise convolution, which keeps all digits, and one of 1×1 after it.
-fn separable_graph(channels: usize, outputs: usize, window: Window, exact: impl Fn(u64, usize) -> Vec<f32>) -> Graph {
+/// A depthwise convolution, which keeps all digits, a pool after it or none, and a convolution of 1×1.
+fn separable_graph(
+    channels: usize,
+    outputs: usize,
+    (window, pool): (Window, Option<Window>),
+    exact: impl Fn(u64, usize) -> Vec<f32>,
+) -> Graph {
     let taps = window.kernel[0] * window.kernel[1];
     let depthwise =
         Convolution { outputs: channels, groups: channels, window, weights: exact(1, channels * taps), bias: vec![] };
@@ -278,13 +283,26 @@ fn separable_graph(channels: usize, outputs: usize, window: Window, exact: impl 
         weights: exact(2, channels * outputs),
         bias: numbers(3, outputs),
     };
-    let nodes = vec![
-        node("d", Operation::Convolution(depthwise), &[Value::Input]),
-        node("p", Operation::Convolution(pointwise), &[Value::Node(0)]),
-        node("r", Operation::Affine { scale: vec![1.0], offset: vec![0.0] }, &[Value::Node(1)]),
-        node("m", Operation::MaxPool(Window::square(1, 1, 0)), &[Value::Node(2)]),
-    ];
-    Graph { input_channels: channels, nodes, outputs: vec![Value::Node(3)] }
+    let mut nodes = vec![node("d", Operation::Convolution(depthwise), &[Value::Input])];
+    let mut push = |name: &str, operation: Operation| {
+        let last = Value::Node(nodes.len() - 1);
+        nodes.push(node(name, operation, &[last]));
+    };
+    if let Some(pool) = pool {
+        push("l", Operation::MaxPool(pool));
+    }
+    push("p", Operation::Convolution(pointwise));
+    push("r", Operation::Affine { scale: vec![1.0], offset: vec![0.0] });
+    push("m", Operation::MaxPool(Window::square(1, 1, 0)));
+    Graph { input_channels: channels, outputs: vec![Value::Node(nodes.len() - 1)], nodes }
+}
+
+/// Windows of a depthwise convolution and a pool after it, or none; half of them are those that run together.
+fn separable_windows() -> impl Strategy<Value = (Window, Option<Window>)> {
+    prop_oneof![
+        window().prop_map(|window| (window, None)),
+        Just((Window::square(3, 1, 1), Some(Window::square(2, 2, 0))))
+    ]
 }
 
 fn compare_exact(graph: &Graph, image: &Map, range: [f32; 2], expected: &Map) {
@@ -321,7 +339,7 @@ fn compare_pieces(
 }
 
 /// Layers that may run in bands, one after the other: each a convolution of 1×1 to so many channels, depthwise with
-/// a window, or a pool.
+/// a window, a pool, or a depthwise convolution and a pool that run together.
 fn chain_graph(input_channels: usize, layers: &[(u8, usize, Window)]) -> Graph {
     let convolution = |inputs: usize, outputs: usize, groups: usize, window: Window, seed: usize| {
         let weights = numbers(seed as u64, outputs * inputs / groups * window.kernel[0] * window.kernel[1]);
@@ -331,7 +349,11 @@ fn chain_graph(input_channels: usize, layers: &[(u8, usize, Window)]) -> Graph {
     let mut nodes =
         vec![node("first", convolution(input_channels, 20, 1, Window::square(3, 1, 1), 1), &[Value::Input])];
     let mut channels = 20;
-    for (index, &(kind, outputs, window)) in layers.iter().enumerate() {
+    let layers = layers.iter().flat_map(|&layer| match layer {
+        (3, ..) => vec![(1, 0, Window::square(3, 1, 1)), (2, 0, Window::square(2, 2, 0))],
+        _ => vec![layer],
+    });
+    for (index, (kind, outputs, window)) in layers.enumerate() {
         let operation = match kind {
             0 => convolution(channels, outputs, 1, Window::square(1, 1, 0), 2 * index),
             1 => convolution(channels, channels, channels, Window { ceil: false, ..window }, 2 * index),
@@ -417,7 +439,7 @@ proptest! {
     #[test]
     fn chains(
         input_channels in 1..7_usize,
-        layers in vec((0..3_u8, 1..40_usize, window()), 2..7),
+        layers in vec((0..4_u8, 1..40_usize, window()), 2..7),
         size in [8..60_usize, 8..40],
     ) {
         compare(&chain_graph(input_channels, &layers), size);
@@ -450,12 +472,12 @@ proptest! {
     fn exact_separable_convolutions(
         channels in 5..70_usize,
         outputs in 32..70_usize,
-        window in window(),
+        windows in separable_windows(),
         size in [1..20_usize, 1..20],
         zero in 0..=255_u8,
     ) {
         let few = |seed, count| numbers(seed, count).into_iter().map(|x| (x * 1.4).round()).collect::<Vec<f32>>();
-        let graph = separable_graph(channels, outputs, window, few);
+        let graph = separable_graph(channels, outputs, windows, few);
         let shape = [channels, size[0], size[1]];
         let image = Map { shape, values: few(8, shape.iter().product()) };
         let Ok(expected) = reference::run(&graph, &image) else { return Ok(()) };
@@ -468,13 +490,13 @@ proptest! {
     #[test]
     fn separable_convolutions_of_whole_rows(
         (rows, outputs) in (1..5_usize, 32..130_usize),
-        window in window(),
+        windows in separable_windows(),
         size in [1..20_usize, 1..20],
     ) {
-        let graph = separable_graph(32 * rows, outputs, window, numbers);
+        let graph = separable_graph(32 * rows, outputs, windows, numbers);
         compare(&graph, size);
         let few = |seed, count| numbers(seed, count).into_iter().map(|x| (x * 1.4).round()).collect::<Vec<f32>>();
-        let graph = separable_graph(32 * rows, outputs, window, few);
+        let graph = separable_graph(32 * rows, outputs, windows, few);
         let shape = [32 * rows, size[0], size[1]];
         let image = Map { shape, values: few(8, shape.iter().product()) };
         let Ok(expected) = reference::run(&graph, &image) else { return Ok(()) };
@@ -537,6 +559,18 @@ proptest! {
         size in [1..24_usize, 1..24],
     ) {
         compare(&convolution_graph(channels, window, activation, residual), size);
+    }
+
+    #[test]
+    fn pooled_depthwise_convolutions(
+        channels in 2..40_usize,
+        activation in activation(1),
+        size in [1..24_usize, 1..150],
+    ) {
+        let mut graph = convolution_graph([1, 1, channels], Window::square(3, 1, 1), activation, None);
+        graph.nodes.push(node("m", Operation::MaxPool(Window::square(2, 2, 0)), &graph.outputs));
+        graph.outputs = vec![Value::Node(graph.nodes.len() - 1)];
+        compare(&graph, size);
     }
 
     #[test]
@@ -603,8 +637,11 @@ proptest! {
             node("a", Operation::Affine { scale, offset: vec![0.25] }, &[Value::Node(1)]),
             node("s", Operation::Softmax, &[Value::Node(2)]),
             node("c", Operation::Concat, &[Value::Node(3), Value::Node(1)]),
+            // A sum that the larger map takes along.
+            node("v", Operation::UpsampleNearest { factors }, &[Value::Node(0)]),
+            node("w", Operation::Add, &[Value::Node(2), Value::Node(5)]),
         ];
-        let outputs = vec![Value::Node(4), Value::Node(2), Value::Input];
+        let outputs = vec![Value::Node(4), Value::Node(2), Value::Input, Value::Node(6)];
         compare(&Graph { input_channels, nodes, outputs }, size);
     }
 

@@ -65,23 +65,6 @@ pub(in crate::network) fn pad(lanes: usize, shape: Shape, x: &[f32], padding: Pa
     }
 }
 
-/// Makes `factors` rows and columns of each number.
-pub(in crate::network) fn upsample(lanes: usize, shape: Shape, x: &[f32], factors: [usize; 2], y: &mut [f32]) {
-    let [channels, height, width] = shape;
-    let columns = width * factors[1];
-    let rows = channels.div_ceil(lanes) * height;
-    for row in 0..rows {
-        let x = &x[row * width * lanes..][..width * lanes];
-        let first = row * factors[0] * columns * lanes;
-        let y = &mut y[first..][..factors[0] * columns * lanes];
-        let (y, copies) = y.split_at_mut(columns * lanes);
-        for (x, y) in x.chunks_exact(lanes).zip(y.chunks_exact_mut(factors[1] * lanes)) {
-            y.chunks_exact_mut(lanes).for_each(|y| y.copy_from_slice(x));
-        }
-        copies.chunks_exact_mut(columns * lanes).for_each(|copy| copy.copy_from_slice(y));
-    }
-}
-
 /// Copies the channels of a map of `pixels` to those of another from channel `first` on.
 pub(in crate::network) fn join(lanes: usize, channels: usize, pixels: usize, x: &[f32], first: usize, y: &mut [f32]) {
     if first.is_multiple_of(lanes) {

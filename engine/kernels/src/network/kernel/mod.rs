@@ -14,6 +14,7 @@ pub(super) mod layout;
 pub(super) mod pool;
 pub(super) mod softmax;
 mod tile;
+pub(super) mod upsample;
 mod weights;
 mod winograd;
 

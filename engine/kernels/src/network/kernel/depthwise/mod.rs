@@ -55,7 +55,15 @@ impl Depthwise {
         let taps = window.kernel[0] * window.kernel[1];
         let weights = blocked_weights(weights, channels, taps, lanes);
         assert!(bend.fits(channels.div_ceil(lanes), lanes), "slopes");
-        Self { channels, window, is_pooled, weights, bias: per_channel(bias, channels, lanes), bend, gives: Pieces::F32 }
+        Self {
+            channels,
+            window,
+            is_pooled,
+            weights,
+            bias: per_channel(bias, channels, lanes),
+            bend,
+            gives: Pieces::F32,
+        }
     }
 
     /// The window that an output looks at.

@@ -33,7 +33,8 @@ pub(super) unsafe fn run<T: Put>(layer: &Depthwise, maps: &mut Maps<'_>) {
     let (x_rows, y_rows) = (maps.band.x_rows.clone(), maps.band.y_rows.clone());
     let pixel_step = T::PIXEL_STEP.unwrap_or(layer.gives.of_pixel(lanes));
     let strips = (0..columns).step_by(STRIP);
-    for (block, strip) in (0..channels.div_ceil(lanes)).flat_map(|block| strips.clone().map(move |strip| (block, strip)))
+    for (block, strip) in
+        (0..channels.div_ceil(lanes)).flat_map(|block| strips.clone().map(move |strip| (block, strip)))
     {
         for row in maps.band.rows.clone() {
             // Rows of the four that are on the map.
@@ -51,7 +52,10 @@ pub(super) unsafe fn run<T: Put>(layer: &Depthwise, maps: &mut Maps<'_>) {
                     bend: layer.bend.at(),
                     block,
                     steps: layer.gives.steps,
-                    y: maps.y.as_mut_ptr().add(layer.gives.place(lanes, block, y_rows.len() * columns) + y_pixel * pixel_step),
+                    y: maps
+                        .y
+                        .as_mut_ptr()
+                        .add(layer.gives.place(lanes, block, y_rows.len() * columns) + y_pixel * pixel_step),
                     pixel_step,
                 };
                 let end = columns.min(strip + STRIP);
@@ -96,7 +100,8 @@ unsafe fn some<T: Put, const P: usize>(
 ) -> usize {
     // SAFETY: the caller's word.
     unsafe {
-        let sums = if *rows == (0..4) { sum::<T, P>(job, column, 0..4) } else { sum::<T, P>(job, column, rows.clone()) };
+        let sums =
+            if *rows == (0..4) { sum::<T, P>(job, column, 0..4) } else { sum::<T, P>(job, column, rows.clone()) };
         with_bend!(job.bend, bend => put::<T, P>(job, column, sums, bend));
     }
     P
