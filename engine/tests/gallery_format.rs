@@ -132,6 +132,7 @@ fn read_everything(gallery: &Gallery) -> usize {
         + gallery.search_many(&[&probe, &probe], 2).unwrap().len()
         + gallery.best_per_person(&probe, 2).unwrap().len()
         + gallery.nearest_people(&probe, 2, PersonScore::MeanOfTop(TWO)).unwrap().len()
+        + gallery.nearest_people(&probe, 2, PersonScore::Template).unwrap().len()
 }
 
 #[test]

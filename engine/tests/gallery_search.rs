@@ -119,7 +119,7 @@ fn many_probes_are_answered_as_each_alone() {
             |search: &dyn Fn(&[f32]) -> Vec<Hit>| probes.iter().map(|probe| search(probe)).collect::<Vec<_>>();
         for k in [0, 1, 7] {
             assert_eq!(gallery.search_many(&probes, k).unwrap(), one_each(&|probe| gallery.search(probe, k).unwrap()));
-            for score in [PersonScore::BestRow, mean_of_top(3)] {
+            for score in [PersonScore::BestRow, mean_of_top(3), PersonScore::Template] {
                 assert_eq!(
                     gallery.nearest_people_many(&probes, k, score).unwrap(),
                     one_each(&|probe| gallery.nearest_people(probe, k, score).unwrap())
@@ -178,6 +178,42 @@ fn people_are_ranked_by_the_mean_of_their_nearest_rows() {
                     assert!((f64::from(hit.distance) - mean).abs() <= 1e-6, "{hit:?}, not {mean}");
                     assert_eq!((hit.row, hit.similarity), (*row, similarity(hit.distance)));
                 }
+            }
+        }
+    }
+}
+
+/// Beside means of directions and lengths in f64.
+#[test]
+fn people_are_ranked_by_their_templates() {
+    for (rows, people, dims) in [(1, 1, 3), (300, 40, 3), (300, 299, 5), (60_000, 1001, 6)] {
+        let (_dir, gallery, embeddings) = gallery(rows, people, dims, Metric::Euclidean);
+        let probe = Noise(8).embedding(dims, Metric::Euclidean);
+        let length = |vector: &[f64]| vector.iter().map(|x| x * x).sum::<f64>().sqrt();
+        let mut expected: Vec<(f64, usize)> = (0..people)
+            .map(|person| {
+                let own: Vec<usize> = (person..rows).step_by(people).collect();
+                let wide = |row: usize| embeddings[row].values().iter().map(|&x| f64::from(x)).collect::<Vec<f64>>();
+                let mut sum = vec![0.0; dims];
+                own.iter().for_each(|&row| sum.iter_mut().zip(wide(row)).for_each(|(sum, x)| *sum += x));
+                let mean_length = own.iter().map(|&row| length(&wide(row))).sum::<f64>() / own.len() as f64;
+                let factor = mean_length / length(&sum);
+                let apart: Vec<f64> =
+                    sum.iter().zip(probe.values()).map(|(sum, &x)| sum * factor - f64::from(x)).collect();
+                let nearest = own.into_iter().min_by(|&a, &b| {
+                    distance(embeddings[a].values(), probe.values())
+                        .total_cmp(&distance(embeddings[b].values(), probe.values()))
+                });
+                (length(&apart), nearest.unwrap())
+            })
+            .collect();
+        expected.sort_by(|a, b| a.0.total_cmp(&b.0));
+        for k in [0, 1, 3, people, usize::MAX] {
+            let hits = gallery.nearest_people(probe.values(), k, PersonScore::Template).unwrap();
+            assert_eq!(hits.len(), k.min(people));
+            for (hit, (distance, row)) in hits.iter().zip(&expected) {
+                assert!((f64::from(hit.distance) - distance).abs() <= 1e-6, "{hit:?}, not {distance}");
+                assert_eq!((hit.row, hit.similarity), (*row, similarity(hit.distance)));
             }
         }
     }

@@ -36,6 +36,7 @@ fn settings() -> Vec<(&'static str, &'static str, &'static str, Value)> {
         ("max_faces", "FACERECOG_MAX_FACES", "4", json!(4)),
         ("try_turned", "FACERECOG_TRY_TURNED", "true", json!(true)),
         ("photos_per_person", "FACERECOG_PHOTOS_PER_PERSON", "3", json!(3)),
+        ("templates", "FACERECOG_TEMPLATES", "true", json!(true)),
         ("threshold", "FACERECOG_THRESHOLD", "0.5", json!(0.5)),
         ("fmr", "FACERECOG_FMR", "0.001", json!(0.001)),
         ("max_file_mib", "FACERECOG_MAX_FILE_MIB", "10", json!(10)),

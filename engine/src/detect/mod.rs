@@ -12,7 +12,7 @@ pub use nms::{Overlap, non_maximum_suppression};
 pub use yunet::Yunet;
 
 use crate::model::{Decoder, ModelError, Pack};
-use crate::photo::{Reduction, View};
+use crate::photo::{Reduction, View, dark};
 use crate::{BoundingBox, Point};
 
 /// Five points in photo pixels, image-left first: left eye, right eye, nose tip, left mouth corner,
@@ -73,7 +73,7 @@ impl Detector {
         })
     }
 
-    /// The faces of `photo` with at least `min_score`, largest first.
+    /// The faces of `photo` with at least `min_score`, largest first. A dark photo is looked at as if it had more light.
     pub fn detect<'a>(
         &self,
         photo: impl Into<View<'a>>,
@@ -81,6 +81,8 @@ impl Detector {
         options: &DetectOptions,
     ) -> Result<Vec<Face>, ModelError> {
         let view = photo.into();
+        let lightened = dark::lightened(view.photo).map(|photo| view.with(photo));
+        let view = lightened.as_ref().map_or(view, View::from);
         let find = |view: &View<'_>| self.find(view, min_score, options);
         let mut faces = if options.try_turned { turned::detect(&view, find)? } else { find(&view)? };
         faces.sort_by(|a, b| b.bbox.area().total_cmp(&a.bbox.area()));

@@ -4,7 +4,7 @@ use super::Embedding;
 use crate::align::{ShapePredictor, SimilarityTransform, align};
 use crate::detect::Landmarks;
 use crate::model::{EmbedderEntry, ModelError, Network, Pack};
-use crate::photo::{Photo, Reduction, View};
+use crate::photo::{Photo, Reduction, View, dark};
 use crate::tensor::planes;
 use crate::{BoundingBox, Point};
 
@@ -65,7 +65,7 @@ impl Embedder {
         self.embed_chip(&photo.resize_region(region, self.entry.input_side, self.entry.input_side))
     }
 
-    /// The embedding of an aligned crop; one of another size is resized first.
+    /// The embedding of an aligned crop; one of another size is resized first, and a dark one is made lighter.
     pub fn embed_chip(&self, chip: &Photo) -> Result<Embedding, ModelError> {
         let side = self.entry.input_side;
         let resized;
@@ -75,6 +75,8 @@ impl Embedder {
             resized = chip.resize(side, side);
             &resized
         };
+        let lightened = dark::lightened(chip);
+        let chip = lightened.as_ref().unwrap_or(chip);
         let side = side as usize;
         let mut input = planes(chip, self.entry.channels.into(), self.entry.mean, self.entry.scale);
         let mut values = self.run(&input)?;

@@ -2,9 +2,11 @@
 
 mod embedder;
 mod metric;
+mod template;
 
 pub use embedder::Embedder;
 pub use metric::{Metric, distance, similarity};
+pub use template::template;
 
 /// What an embedder says of a face, prepared for [`distance`].
 #[derive(Debug, Clone, PartialEq)]

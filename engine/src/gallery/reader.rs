@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use super::format::{self, Header, PersonRecord, RowRecord, Section, SectionKind, SkippedRecord, StringRef};
 use super::generation::{self, CURRENT, current_generation};
 use super::map::Mapping;
-use super::search::PersonRows;
+use super::search::{PersonRows, Templates};
 use super::{GalleryError, Person, Row, SkippedRow};
 use crate::model::EmbedderIdentity;
 use crate::regular_file::{OpenError, open_regular_file};
@@ -40,6 +40,8 @@ pub struct Gallery {
     parts: Parts,
     /// Made when a search first needs it.
     pub(super) person_rows: OnceLock<PersonRows>,
+    /// Likewise.
+    pub(super) templates: OnceLock<Templates>,
 }
 
 /// Where in the mapping the sections lie.
@@ -94,6 +96,7 @@ impl Gallery {
             rows: 0,
             parts: Parts::default(),
             person_rows: OnceLock::new(),
+            templates: OnceLock::new(),
         }
     }
 
@@ -113,8 +116,9 @@ impl Gallery {
         };
         let GenerationFile { mapping, path, header } = file;
         let Header { generation, identity, rows, .. } = header;
-        let person_rows = OnceLock::new();
-        let gallery = Self { mapping, path: Some(path.clone()), generation, identity, rows, parts, person_rows };
+        let (person_rows, templates) = Default::default();
+        let gallery =
+            Self { mapping, path: Some(path.clone()), generation, identity, rows, parts, person_rows, templates };
         gallery.check_lengths(&path, codes.is_some())?;
         gallery.check_people(&path)?;
         if verify == Verify::Full {

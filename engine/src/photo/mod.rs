@@ -21,6 +21,7 @@
 //! # Ok::<(), facerecog_engine::photo::PhotoError>(())
 //! ```
 
+pub(crate) mod dark;
 mod error;
 mod format;
 mod jpeg;

@@ -148,6 +148,11 @@ impl View<'_> {
         self.photo.resize_smoothly(region, width, height)
     }
 
+    /// The same view of other pixels, as many as there are.
+    pub(crate) fn with(&self, photo: Photo) -> Decoded {
+        Decoded { photo, reduction: self.reduction, width: self.width, height: self.height, before: self.before }
+    }
+
     /// The photo turned by quarters of a circle. It is not decoded anew.
     pub(crate) fn turned(&self, turn: Orientation) -> Decoded {
         let divisor = self.divisor();

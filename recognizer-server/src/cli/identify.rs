@@ -50,6 +50,10 @@ pub(crate) struct Identify {
     /// Compare a face with the mean of this many nearest photos of a person, not with the nearest alone
     #[arg(long, value_name = "N", default_value = "1")]
     photos_per_person: NonZeroUsize,
+    /// Compare a face with the template of each person, the mean of the embeddings of all their photos: more accurate where
+    /// people have several
+    #[arg(long, conflicts_with = "photos_per_person")]
+    templates: bool,
     /// Paint boxes, landmarks and names: a .png for one photo, or a folder for any number
     #[arg(long, value_name = "OUT")]
     draw: Option<PathBuf>,
@@ -64,7 +68,7 @@ impl Identify {
         let photos = self.photos.expand()?;
         let pictures = self.draw.as_deref().map(|out| Pictures::plan(out, &photos)).transpose()?;
         let index_dir = session.index_dir(&self.index);
-        let score = PersonScore::MeanOfTop(self.photos_per_person);
+        let score = if self.templates { PersonScore::Template } else { PersonScore::MeanOfTop(self.photos_per_person) };
         let recognizer = session.recognizer(self.photo.detect())?.with_person_score(score);
         let limits = self.photo.limits();
         if let Some(known) = &self.known {

@@ -75,7 +75,7 @@ pub(crate) fn recognizer(config: &ServerConfig) -> Result<Recognizer, CliError> 
         precision: config.precision,
         flip: config.flip,
     })?;
-    let score = PersonScore::MeanOfTop(config.photos_per_person);
+    let score = if config.templates { PersonScore::Template } else { PersonScore::MeanOfTop(config.photos_per_person) };
     let recognizer = session.recognizer(config.detect())?;
     // What the pack cannot promise for one known photo, it cannot for more.
     recognizer.pack().decision().for_search(config.decision_rule(), 1, &config.pack)?;

@@ -95,6 +95,9 @@ pub(crate) struct ServeInput {
     /// Compare a face with the mean of this many nearest photos of a person, not with the nearest alone [default: 1]
     #[arg(long, env = "FACERECOG_PHOTOS_PER_PERSON", value_name = "N", help_heading = "Photo options")]
     pub(crate) photos_per_person: Option<NonZeroUsize>,
+    /// Compare a face with the template of each person, the mean of the embeddings of all their photos [default: false]
+    #[arg(long, env = "FACERECOG_TEMPLATES", value_name = "BOOL", value_parser = clap::builder::BoolishValueParser::new(), num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = "Photo options")]
+    pub(crate) templates: Option<bool>,
     /// Distance below which two faces are of the same person; with --fmr the stricter of both [default: the pack's]
     #[arg(long, env = "FACERECOG_THRESHOLD", value_name = "DISTANCE", help_heading = "Decision options")]
     pub(crate) threshold: Option<f32>,
@@ -182,6 +185,7 @@ impl ServeInput {
             max_faces,
             try_turned,
             photos_per_person,
+            templates,
             threshold,
             fmr,
             max_file_mib,

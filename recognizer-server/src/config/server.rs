@@ -128,6 +128,8 @@ pub(crate) struct ServerConfig {
     pub(crate) try_turned: bool,
     /// Nearest photos of a person whose mean distance a face is compared with.
     pub(crate) photos_per_person: NonZeroUsize,
+    /// Whether a face is compared with the mean of all photos of a person.
+    pub(crate) templates: bool,
     /// Distance below which two faces are of the same person; absent for the pack's, or what `fmr` takes; of both the stricter holds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) threshold: Option<f32>,
@@ -244,6 +246,7 @@ impl ServerConfig {
             max_faces: at_least("max_faces", values.max_faces.unwrap_or(512), 1)?,
             try_turned: values.try_turned.unwrap_or(false),
             photos_per_person: values.photos_per_person.unwrap_or(NonZeroUsize::MIN),
+            templates: values.templates.unwrap_or(false),
             threshold: values.threshold.map(|distance| positive("threshold", distance)).transpose()?,
             fmr: values.fmr.map(|rate| share("fmr", rate)).transpose()?,
             max_file_mib: mebibytes("max_file_mib", values.max_file_mib.unwrap_or(64))?,

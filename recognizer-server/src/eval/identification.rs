@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use facerecog_engine::embed::distance;
+use facerecog_engine::embed::{distance, template};
 use rayon::prelude::*;
 
 use super::bootstrap::{Count, Interval, Rate, certain, percentiles, rate, replicate};
@@ -63,6 +63,32 @@ impl Search<'_> {
         };
         Scored { same: self.known, distance: nearest.map_or(f64::INFINITY, |nearest| f64::from(nearest.distance)) }
     }
+}
+
+/// Somebody who is known by the [`template`] of all photos.
+#[derive(Debug)]
+pub(crate) struct Person<'a> {
+    /// The first of the photos.
+    first: Template<'a>,
+    /// None when no face was found on any.
+    embedding: Option<Vec<f32>>,
+}
+
+impl Person<'_> {
+    pub(crate) fn template(&self) -> Template<'_> {
+        Template { embedding: self.embedding.as_deref(), ..self.first }
+    }
+}
+
+/// The people of a gallery.
+pub(crate) fn person_templates<'a>(gallery: &[Template<'a>]) -> Vec<Person<'a>> {
+    let mut people: BTreeMap<&str, Vec<Template<'a>>> = BTreeMap::new();
+    gallery.iter().for_each(|known| people.entry(known.person).or_default().push(*known));
+    let person = |photos: Vec<Template<'a>>| {
+        let embeddings = || photos.iter().filter_map(|photo| photo.embedding);
+        Person { first: photos[0], embedding: embeddings().next().is_some().then(|| template(embeddings())) }
+    };
+    people.into_values().map(person).collect()
 }
 
 /// Compares every probe with every known photo. A person is as near as the nearest of the photos.
@@ -193,8 +219,8 @@ mod tests {
 
     #[test]
     fn a_person_is_as_near_as_the_nearest_photo() {
-        let gallery = [template(0, "ada", &[0.0]), template(1, "ada", &[1.0]), template(2, "bo", &[3.0])];
-        let probes = [template(3, "ada", &[1.25]), template(4, "cy", &[2.5]), template(5, "bo", &[1.5])];
+        let gallery = [known(0, "ada", &[0.0]), known(1, "ada", &[1.0]), known(2, "bo", &[3.0])];
+        let probes = [known(3, "ada", &[1.25]), known(4, "cy", &[2.5]), known(5, "bo", &[1.5])];
         let searches = search_all(&gallery, &probes);
         assert_eq!(searches[0].own, Some(Nearest { photo: 1, distance: 0.25 }));
         assert_eq!(searches[0].other, Some(Nearest { photo: 2, distance: 1.75 }));
@@ -212,10 +238,21 @@ mod tests {
     }
 
     #[test]
+    fn a_person_is_as_near_as_the_template_of_all_photos() {
+        let gallery = [known(0, "bo", &[0.0, 2.0]), known(1, "ada", &[1.0, 0.0]), known(2, "ada", &[3.0, 0.0])];
+        let people = person_templates(&gallery);
+        let templates: Vec<Template<'_>> = people.iter().map(Person::template).collect();
+        let probe = known(3, "ada", &[2.5, 0.0]);
+        let search = search_all(&templates, &[probe])[0];
+        assert_eq!(search.own, Some(Nearest { photo: 1, distance: 0.5 }));
+        assert_eq!(search.other.unwrap().photo, 0);
+    }
+
+    #[test]
     fn a_photo_without_a_face_is_a_miss_and_no_false_match() {
         let faceless = |photo, person| Template { photo, person, embedding: None };
-        let gallery = [template(0, "ada", &[0.0]), faceless(1, "bo")];
-        let probes = [faceless(2, "ada"), template(3, "bo", &[5.0]), faceless(4, "cy")];
+        let gallery = [known(0, "ada", &[0.0]), faceless(1, "bo")];
+        let probes = [faceless(2, "ada"), known(3, "bo", &[5.0]), faceless(4, "cy")];
         let searches = search_all(&gallery, &probes);
         assert_eq!(searches.iter().map(|search| search.known).collect::<Vec<_>>(), [true, true, false]);
         assert_eq!(rank_one(&searches).unwrap().mean, 0.0);
@@ -225,8 +262,8 @@ mod tests {
 
     #[test]
     fn equally_near_is_not_first() {
-        let gallery = [template(0, "ada", &[0.0]), template(1, "bo", &[2.0])];
-        let searches = search_all(&gallery, &[template(2, "ada", &[1.0])]);
+        let gallery = [known(0, "ada", &[0.0]), known(1, "bo", &[2.0])];
+        let searches = search_all(&gallery, &[known(2, "ada", &[1.0])]);
         assert_eq!(rank_one(&searches).unwrap().mean, 0.0);
         assert!(OpenSet::new(&searches).is_none());
     }

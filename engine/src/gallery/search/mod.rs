@@ -4,6 +4,7 @@
 mod nearest;
 mod people;
 mod scan;
+mod templates;
 
 use std::num::NonZeroUsize;
 
@@ -12,6 +13,7 @@ use facerecog_kernels::Kernels;
 use self::nearest::{Candidate, Nearest};
 pub(super) use self::people::PersonRows;
 use self::scan::Rows;
+pub(super) use self::templates::Templates;
 use super::{Gallery, GalleryError};
 use crate::embed::similarity;
 
@@ -35,6 +37,9 @@ pub enum PersonScore {
     /// The mean distance of that many of their nearest rows, of all when they have fewer. One photo that happens to
     /// look like somebody else weighs less.
     MeanOfTop(NonZeroUsize),
+    /// The distance of their [`template`](crate::embed::template), which all of their rows make together. The templates are
+    /// made at the first search, and take as much memory as one row of each person.
+    Template,
 }
 
 impl Gallery {
@@ -67,7 +72,7 @@ impl Gallery {
     }
 
     /// The `k` people nearest to `probe` by `score`, nearest first: of each the nearest row, with the score as its
-    /// distance. People of equal score come in the order of these rows.
+    /// distance. People of equal score come in the order of these rows, with templates in that of the people.
     ///
     /// # Errors
     /// As [`Self::search`].
@@ -91,6 +96,7 @@ impl Gallery {
             PersonScore::MeanOfTop(rows_each) if rows_each.get() > 1 && k > 0 => {
                 people::by_mean(self, &rows, probes, k, rows_each.get())
             }
+            PersonScore::Template => templates::by_template(self, &rows, probes, k),
             PersonScore::BestRow | PersonScore::MeanOfTop(_) => rows.nearest(probes, k, &|row| self.person_of_row(row)),
         }))
     }

@@ -15,6 +15,11 @@ pub(in crate::gallery) struct PersonRows {
 }
 
 impl PersonRows {
+    /// Those of a gallery, made when they are first asked for.
+    pub(super) fn of_gallery(gallery: &Gallery) -> &Self {
+        gallery.person_rows.get_or_init(|| Self::new(gallery))
+    }
+
     /// Goes through the people of all rows once. Rows of nobody, as a damaged file may have, are left out.
     fn new(gallery: &Gallery) -> Self {
         let people = gallery.person_count();
@@ -38,7 +43,7 @@ impl PersonRows {
     }
 
     /// Nothing for somebody who is not there.
-    fn of(&self, person: usize) -> &[usize] {
+    pub(super) fn of(&self, person: usize) -> &[usize] {
         match (self.starts.get(person), self.starts.get(person + 1)) {
             (Some(start), Some(end)) => &self.rows[*start..*end],
             _ => &[],
@@ -81,7 +86,7 @@ pub(super) fn by_mean(
     k: usize,
     rows_each: usize,
 ) -> Vec<Vec<Candidate>> {
-    let of_person = gallery.person_rows.get_or_init(|| PersonRows::new(gallery));
+    let of_person = PersonRows::of_gallery(gallery);
     let mean = |probe: &[f32], person: usize| {
         let mut nearest: Vec<Candidate> = of_person
             .of(person)

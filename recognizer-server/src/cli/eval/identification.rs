@@ -16,7 +16,7 @@ use super::percent;
 use super::report::{PICTURES, ReportOptions, RocNames, common_notes, distance_histogram, picture, roc_charts};
 use crate::eval::bootstrap::Rate;
 use crate::eval::identification::{
-    DecidedRates, Nearest, OpenSet, Search, Template, decided, rank_one, search_all, worst,
+    DecidedRates, Nearest, OpenSet, Person, Search, Template, decided, person_templates, rank_one, search_all, worst,
 };
 use crate::eval::report::{Mark, PictureRow, Report, Table, share, with_interval};
 use crate::eval::{PersonListError, PersonPhoto, Role, read_people};
@@ -24,7 +24,8 @@ use crate::eval::{PersonListError, PersonPhoto, Role, read_people};
 /// Who is it, of many: rank-1, and names given at a bound on strangers that get one
 ///
 /// The list is a CSV file with the columns role,person,image and, if wanted, group; role is gallery or probe. Every probe
-/// is searched for among all photos of the gallery, and a person is as near as the nearest photo. Probes whose person is
+/// is searched for among all photos of the gallery, and a person is as near as the nearest photo, or with --templates as
+/// near as the mean of the embeddings of all. Probes whose person is
 /// in the gallery measure misses, all others false matches: they are strangers. Of a photo the face nearest its centre
 /// counts; a probe without a face finds nobody, a gallery photo without one makes nobody known.
 ///
@@ -48,6 +49,9 @@ pub(super) struct Identification {
     /// Folder that the list's paths are relative to [default: the folder of the list]
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
+    /// Compare probes with the template of each person, the mean of the embeddings of all their photos
+    #[arg(long)]
+    templates: bool,
     #[command(flatten)]
     decision: DecisionOptions,
     #[command(flatten)]
@@ -93,7 +97,10 @@ impl Identification {
         let root = self.root.as_deref().or(self.list.parent()).unwrap_or(Path::new(""));
         let photos = self.embedding.embed_all(session, root, list.iter().map(|photo| photo.image.as_path()))?;
         let (gallery, probes) = (templates(&list, &photos, Role::Gallery), templates(&list, &photos, Role::Probe));
-        let searches = search_all(&gallery, &probes);
+        let people = self.templates.then(|| person_templates(&gallery));
+        let people: Option<Vec<Template<'_>>> =
+            people.as_ref().map(|people| people.iter().map(Person::template).collect());
+        let searches = search_all(people.as_ref().unwrap_or(&gallery), &probes);
         let enrolled = gallery.iter().filter(|known| known.embedding.is_some()).count();
         let decision = self.decision.for_search(photos.recognizer.pack(), enrolled)?;
 
