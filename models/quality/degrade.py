@@ -6,9 +6,9 @@ ROOT has a folder of photos for each person, as LFW. Of everybody with two photo
 photo changed in one of seven ways. How, and how much, is drawn from the photo's name: the same photos
 give the same files. OUT/photos leads to ROOT.
 
-OUT/fit.csv and OUT/held-out.csv list pairs for `recognizer eval quality --root OUT`, each of one half of the people:
-every photo as it comes with every other of the person as it comes (fold 0), and worse (fold 1, which has the way as its
-group).
+Lists of pairs for `recognizer eval quality --root OUT`: OUT/fit.csv of every second person, and of all others
+OUT/as-they-come.csv, every photo with every other of the person, and OUT/worse.csv, every photo with every other made
+worse. fit.csv has both kinds. The way is the group.
 """
 
 import csv
@@ -83,9 +83,9 @@ def pairs(root, out, person):
     (out / "worse" / person).mkdir(parents=True, exist_ok=True)
     ways = {name: worse(root / person / name, name, out / "worse" / person / f"{name}.png") for name in names}
     for a, b in itertools.combinations(names, 2):
-        yield 0, f"photos/{person}/{a}", f"photos/{person}/{b}", "as it comes"
+        yield "as-they-come", f"photos/{person}/{a}", f"photos/{person}/{b}", "as they come"
     for a, b in itertools.permutations(names, 2):
-        yield 1, f"photos/{person}/{a}", f"worse/{person}/{b}.png", ways[b]
+        yield "worse", f"photos/{person}/{a}", f"worse/{person}/{b}.png", ways[b]
 
 
 def main():
@@ -93,14 +93,15 @@ def main():
     out.mkdir(parents=True)
     os.symlink(root, out / "photos")
     people = sorted(path.name for path in root.iterdir() if path.is_dir())
-    halves = {"fit.csv": people[0::2], "held-out.csv": people[1::2]}
-    for name, half in halves.items():
-        with open(out / name, "w", newline="") as file:
+    lists = {"fit": [], "as-they-come": [], "worse": []}
+    for number, person in enumerate(people):
+        for kind, *pair in pairs(root, out, person):
+            lists["fit" if number % 2 == 0 else kind].append(pair)
+    for name, listed in lists.items():
+        with open(out / f"{name}.csv", "w", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(["fold", "same", "image_a", "image_b", "group"])
-            for person in half:
-                for fold, a, b, group in pairs(root, out, person):
-                    writer.writerow([fold, 1, a, b, group])
+            writer.writerows([0, 1, *pair] for pair in listed)
 
 
 if __name__ == "__main__":

@@ -18,12 +18,12 @@ pub struct FaceMeasurements {
     /// The same in pixels of the crop: more than on the photo where the crop was enlarged.
     pub crop_eye_distance: f32,
     /// Natural logarithm of the variance of the Laplacian over the variance of luma, both of blocks that are an 18th of
-    /// the distance of the eyes: about −0.8 for press photos, below −3 when strongly blurred.
+    /// the distance of the eyes: about −0.4 for press photos, below −3 when strongly blurred.
     pub sharpness: f32,
     /// Natural logarithm of the variance of the Laplacian of these blocks over that of the pixels, where noise is
-    /// strongest: about 1.7 for press photos, below 0 where most is noise.
+    /// strongest: 1.7 for press photos in a crop of 112 pixels, 3 in one of 150; below 0 where most is noise.
     pub signal_to_noise: f32,
-    /// Shannon entropy of the histogram of luma, in bits, 0…8: the *dynamic range* of ISO/IEC 29794-5. About 6.8 for
+    /// Shannon entropy of the histogram of luma, in bits, 0…8: the *dynamic range* of ISO/IEC 29794-5. About 7 for
     /// press photos, below 4 for a face that is all dark or all white.
     pub dynamic_range: f32,
     /// Share of pixels with a luma above 239, 0…1.

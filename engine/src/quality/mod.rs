@@ -52,14 +52,14 @@ pub struct QualityFactors {
 // by eye. The weights are those of models/quality/fit.py: logistic regression on pairs of one person of every second
 // person of LFW-dev, as they come and made worse by models/quality/degrade.py, and whether the default decision for one
 // comparison misses them; both packs at once, the worse photo of each pair, no weight below 0.
-const YUNET: Scale = Scale { good: 0.94, bad: 0.87, weight: 3.88 };
-const MTCNN: Scale = Scale { good: 1.0, bad: 0.99, weight: 1.03 };
-const SHARPNESS: Scale = Scale { good: -0.35, bad: -3.7, weight: 4.13 };
-const NOISE: Scale = Scale { good: 1.5, bad: -0.2, weight: 1.76 };
-const DYNAMIC_RANGE: Scale = Scale { good: 4.0, bad: 2.5, weight: 1.18 };
-const OVEREXPOSED: Scale = Scale { good: 0.0, bad: 0.75, weight: 1.18 };
-const LENGTH: Scale = Scale { good: 1.2, bad: 1.65, weight: 0.35 };
-const NOSE: Scale = Scale { good: 0.46, bad: 0.21, weight: 0.9 };
+const YUNET: Scale = Scale { good: 0.94, bad: 0.87, weight: 3.89 };
+const MTCNN: Scale = Scale { good: 1.0, bad: 0.99, weight: 1.05 };
+const SHARPNESS: Scale = Scale { good: -0.35, bad: -3.7, weight: 4.15 };
+const NOISE: Scale = Scale { good: 1.5, bad: -0.2, weight: 1.75 };
+const DYNAMIC_RANGE: Scale = Scale { good: 4.0, bad: 2.5, weight: 1.17 };
+const OVEREXPOSED: Scale = Scale { good: 0.0, bad: 0.75, weight: 1.17 };
+const LENGTH: Scale = Scale { good: 1.2, bad: 1.65, weight: 0.36 };
+const NOSE: Scale = Scale { good: 0.46, bad: 0.21, weight: 0.87 };
 
 impl FaceQuality {
     /// Judges what was measured of a face that was found by a detector of this kind.

@@ -15,7 +15,7 @@ pub struct QualityCheck {
 }
 
 impl Default for QualityCheck {
-    /// Warns below 0.1, which is one or two of a hundred press photos, and leaves nothing out.
+    /// Warns below 0.1, which is the quality of at most 2 of 100 press photos, and leaves nothing out.
     fn default() -> Self {
         Self { warn_below: 0.1, least: 0.0 }
     }

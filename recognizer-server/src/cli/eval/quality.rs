@@ -1,5 +1,6 @@
 //! `recognizer eval quality`.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -78,6 +79,8 @@ struct QualityRecord {
     judges: Vec<JudgeRecord>,
     /// Mean miss rate up to the last share of the curve, if misses alone were rejected.
     ideal_area: f64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    groups: Vec<GroupRecord>,
 }
 
 #[derive(Serialize)]
@@ -100,6 +103,17 @@ struct JudgeRecord {
     /// Mean miss rate up to the last share of the curve.
     area: f64,
     /// 0 for rejecting by lot, 1 for rejecting misses alone; null when nothing is missed.
+    gain: Option<f64>,
+    interval: Option<Interval>,
+}
+
+/// The pairs of a group alone.
+#[derive(Serialize)]
+struct GroupRecord {
+    group: String,
+    pairs: usize,
+    miss_rate: f64,
+    /// Of the quality, as that of a judge.
     gain: Option<f64>,
     interval: Option<Interval>,
 }
@@ -150,10 +164,13 @@ impl Quality {
         }
 
         let people = people_of(&pairs).people;
-        let curves: Vec<Judgement> =
-            JUDGES.iter().map(|(_, judge)| Judgement::new(&judged, *judge, people)).collect::<Option<_>>().ok_or_else(
-                || CliError::Usage("the lists hold no pair of one person with a face on both photos".to_owned()),
-            )?;
+        let curves: Vec<Judgement> = JUDGES
+            .iter()
+            .map(|(_, judge)| Judgement::new(judged.iter(), *judge, people))
+            .collect::<Option<_>>()
+            .ok_or_else(|| {
+                CliError::Usage("the lists hold no pair of one person with a face on both photos".to_owned())
+            })?;
         let quality = &curves[0];
         let record = QualityRecord {
             pack: session.pack_name.clone(),
@@ -173,6 +190,7 @@ impl Quality {
                 })
                 .collect(),
             ideal_area: quality.curve.ideal_area(),
+            groups: groups(&judged, people),
         };
         self.report.write(|| report(&record, &curves, &judged, &photos, &root))?;
         session.output.answer(&record, || describe(&record))?;
@@ -223,10 +241,10 @@ struct Judgement {
 
 impl Judgement {
     /// Draws people, and with each the pairs of this person.
-    fn new(pairs: &[JudgedPair<'_>], judge: Judge, people: usize) -> Option<Self> {
+    fn new<'a>(pairs: impl Iterator<Item = &'a JudgedPair<'a>>, judge: Judge, people: usize) -> Option<Self> {
         let of_pair =
             |pair: &JudgedPair<'_>| (Judged { quality: pair.worse(judge).into(), missed: pair.missed }, pair.person);
-        let mut sorted: Vec<(Judged, usize)> = pairs.iter().map(of_pair).collect();
+        let mut sorted: Vec<(Judged, usize)> = pairs.map(of_pair).collect();
         sorted.sort_by(|(a, _), (b, _)| a.quality.total_cmp(&b.quality));
         let (judged, person): (Vec<Judged>, Vec<usize>) = sorted.into_iter().unzip();
         let drawn = replicate(people, |weights| {
@@ -259,6 +277,27 @@ fn photos_by_quality<'a>(judged: &'a [JudgedPair<'_>]) -> Vec<(&'a Path, FaceQua
     photos
 }
 
+/// Every group that is named, by name.
+fn groups(judged: &[JudgedPair<'_>], people: usize) -> Vec<GroupRecord> {
+    let mut groups: BTreeMap<&str, Vec<&JudgedPair<'_>>> = BTreeMap::new();
+    for pair in judged {
+        if let Some(group) = pair.pair.group.as_deref() {
+            groups.entry(group).or_default().push(pair);
+        }
+    }
+    let of_group = |(group, pairs): (&str, Vec<&JudgedPair<'_>>)| {
+        let judgement = Judgement::new(pairs.iter().copied(), JUDGES[0].1, people)?;
+        Some(GroupRecord {
+            group: group.to_owned(),
+            pairs: pairs.len(),
+            miss_rate: judgement.curve.miss_rate(0.0),
+            gain: judgement.curve.gain(),
+            interval: judgement.gain,
+        })
+    };
+    groups.into_iter().filter_map(of_group).collect()
+}
+
 fn points(quality: &Judgement, photos: &[(&Path, FaceQuality)]) -> Vec<PointRecord> {
     let point = |(&rejected, &interval): (&f64, &Option<Interval>)| {
         let least = quality.least_left(rejected);
@@ -286,10 +325,10 @@ fn rate(mean: f64, interval: Option<Interval>) -> String {
     with(percent(mean), interval.map(|interval| (percent(interval.low), percent(interval.high))))
 }
 
-fn gain(judge: &JudgeRecord) -> String {
+fn gain(gain: Option<f64>, interval: Option<Interval>) -> String {
     let number = |value: f64| format!("{value:.3}");
-    let Some(gain) = judge.gain else { return "nothing is missed".to_owned() };
-    with(number(gain), judge.interval.map(|interval| (number(interval.low), number(interval.high))))
+    let Some(gain) = gain else { return "nothing is missed".to_owned() };
+    with(number(gain), interval.map(|interval| (number(interval.low), number(interval.high))))
 }
 
 fn curve_rows(record: &QualityRecord) -> Vec<Vec<String>> {
@@ -308,10 +347,23 @@ fn curve_rows(record: &QualityRecord) -> Vec<Vec<String>> {
 const CURVE_HEADINGS: [&str; 5] = ["pairs rejected", "least quality", "photos below", "missed of the rest", "ideal"];
 
 fn judge_rows(record: &QualityRecord) -> Vec<Vec<String>> {
-    record.judges.iter().map(|judge| vec![judge.judge.replace('_', " "), percent(judge.area), gain(judge)]).collect()
+    let row = |judge: &JudgeRecord| {
+        vec![judge.judge.replace('_', " "), percent(judge.area), gain(judge.gain, judge.interval)]
+    };
+    record.judges.iter().map(row).collect()
 }
 
 const JUDGE_HEADINGS: [&str; 3] = ["rejected by", "missed, mean", "gain (by lot 0, ideal 1)"];
+
+fn group_rows(record: &QualityRecord) -> Vec<Vec<String>> {
+    let row = |group: &GroupRecord| {
+        let (name, pairs) = (group.group.clone(), group.pairs.to_string());
+        vec![name, pairs, percent(group.miss_rate), gain(group.gain, group.interval)]
+    };
+    record.groups.iter().map(row).collect()
+}
+
+const GROUP_HEADINGS: [&str; 4] = ["group", "pairs", "missed", "gain of quality"];
 
 fn describe(record: &QualityRecord) -> String {
     let facts = [
@@ -325,8 +377,15 @@ fn describe(record: &QualityRecord) -> String {
         let head = headings.iter().map(|heading| heading.to_uppercase()).collect();
         table::table(&std::iter::once(head).chain(rows).collect::<Vec<_>>())
     };
-    [table::table(&facts), headed(&CURVE_HEADINGS, curve_rows(record)), headed(&JUDGE_HEADINGS, judge_rows(record))]
-        .join("\n\n")
+    let mut tables = vec![
+        table::table(&facts),
+        headed(&CURVE_HEADINGS, curve_rows(record)),
+        headed(&JUDGE_HEADINGS, judge_rows(record)),
+    ];
+    if !record.groups.is_empty() {
+        tables.push(headed(&GROUP_HEADINGS, group_rows(record)));
+    }
+    tables.join("\n\n")
 }
 
 fn report(
@@ -369,6 +428,13 @@ fn report(
         headings: headings.iter().map(|&heading| heading.to_owned()).collect(),
         rows,
     };
+    let mut tables = vec![
+        table("Errors by what is rejected", &CURVE_HEADINGS, curve_rows(record)),
+        table("What tells the errors", &JUDGE_HEADINGS, judge_rows(record)),
+    ];
+    if !record.groups.is_empty() {
+        tables.push(table("By group", &GROUP_HEADINGS, group_rows(record)));
+    }
     Ok(Report {
         title: "Quality: which faces are not recognised".to_owned(),
         subtitle: format!("pack {}, precision {}", record.pack, record.precision),
@@ -376,12 +442,9 @@ fn report(
             ("Pairs of one person".to_owned(), record.pairs.to_string()),
             ("Pairs without a face".to_owned(), record.pairs_without_face.to_string()),
             ("Threshold".to_owned(), format!("{:.4}", record.threshold)),
-            ("Gain of quality".to_owned(), gain(&record.judges[0])),
+            ("Gain of quality".to_owned(), gain(record.judges[0].gain, record.judges[0].interval)),
         ],
-        tables: vec![
-            table("Errors by what is rejected", &CURVE_HEADINGS, curve_rows(record)),
-            table("What tells the errors", &JUDGE_HEADINGS, judge_rows(record)),
-        ],
+        tables,
         charts: vec![Chart::lines(lines)],
         pictures: vec![PictureRow {
             title: "Faces of the lowest quality".to_owned(),
