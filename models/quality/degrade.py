@@ -1,10 +1,10 @@
 """Makes photos worse, one way each, and lists the pairs of one person that they belong to.
 
-    python degrade.py ROOT OUT
+    $(sh tests/peers/venv.sh) models/quality/degrade.py ROOT OUT
 
 ROOT has a folder of photos for each person, as LFW. Of everybody with two photos or more OUT/worse/PERSON gets each
-photo changed in one of seven ways. How, and how much, is drawn from the photo's name: the same photos
-give the same files. OUT/photos leads to ROOT.
+photo changed in one of seven ways. How, and how much, is drawn from the photo's name: the same photos give the same
+files. OUT/photos leads to ROOT.
 
 Lists of pairs for `recognizer eval quality --root OUT`: OUT/fit.csv of every second person, and of all others
 OUT/as-they-come.csv, every photo with every other of the person, and OUT/worse.csv, every photo with every other made

@@ -1,8 +1,8 @@
 """Fits the weights of facerecog_engine::quality::FaceQuality to what is missed.
 
-    recognizer --pack builtin eval quality fit.csv --root OUT --min-face 12 --embeddings builtin.embeddings
-    recognizer --pack fast eval quality fit.csv --root OUT --min-face 12 --embeddings fast.embeddings
-    python fit.py OUT/fit.csv builtin.embeddings 0.4714 fast.embeddings 1.0946
+    recognizer --pack builtin eval quality OUT/fit.csv --root OUT --min-face 12 --embeddings builtin.embeddings
+    recognizer --pack fast eval quality OUT/fit.csv --root OUT --min-face 12 --embeddings fast.embeddings
+    $(sh tests/peers/venv.sh) models/quality/fit.py OUT/fit.csv builtin.embeddings 0.4714 fast.embeddings 1.0946
 
 OUT and fit.csv are what degrade.py makes; the numbers are the thresholds of the packs' decisions for one comparison.
 
