@@ -15,9 +15,9 @@ use super::super::{Outcome, table};
 use super::embedding::{EmbeddedPhotos, EmbeddingOptions};
 use super::percent;
 use super::report::{PICTURES, ReportOptions, common_notes, picture};
-use crate::eval::bootstrap::{Interval, percentiles, replicate};
+use crate::eval::bootstrap::{Interval, Rate, certain, percentiles, replicate};
 use crate::eval::error_reject::{ErrorReject, Judged, MOST_REJECTED};
-use crate::eval::report::{Axis, Chart, Lines, PictureRow, Report, Series, Table};
+use crate::eval::report::{Axis, Chart, Histogram, Lines, PictureRow, Report, Series, Table};
 use crate::eval::{Pair, people_of, read_pairs};
 
 /// Whether the quality of faces tells which are not recognised: the error-versus-reject curve
@@ -53,6 +53,9 @@ const REJECTED: [f64; 7] = [0.0, 0.01, 0.02, 0.05, 0.1, 0.2, MOST_REJECTED];
 
 /// Points of a drawn curve.
 const CURVE_POINTS: u32 = 120;
+
+/// Bars of the histogram.
+const BARS: usize = 40;
 
 /// What may be told the errors by: the quality, then what it is made of.
 const JUDGES: [(&str, Judge); 6] = [
@@ -251,10 +254,15 @@ impl Judgement {
             let curve = ErrorReject::weighted(&judged, |index| weights[person[index]].into())?;
             Some((curve.gain(), REJECTED.map(|rejected| curve.miss_rate(rejected))))
         });
+        let curve = ErrorReject::weighted(&judged, |_| 1.0)?;
+        let miss_rate = |index: usize| match certain(curve.miss_rate(REJECTED[index]), people) {
+            Some(Rate { low, high, .. }) => Some(Interval { low, high }),
+            None => percentiles(drawn.iter().map(|(_, at)| at[index]).collect()),
+        };
         Some(Self {
-            curve: ErrorReject::weighted(&judged, |_| 1.0)?,
+            miss_rates: std::array::from_fn(miss_rate),
+            curve,
             gain: percentiles(drawn.iter().filter_map(|(gain, _)| *gain).collect()),
-            miss_rates: std::array::from_fn(|index| percentiles(drawn.iter().map(|(_, at)| at[index]).collect())),
             judged,
         })
     }
@@ -388,6 +396,26 @@ fn describe(record: &QualityRecord) -> String {
     tables.join("\n\n")
 }
 
+/// Qualities of the pairs that are recognised and of those that are missed.
+fn histogram(judged: &[Judged]) -> Chart {
+    let shares = |missed: bool| {
+        let mut shares = vec![0.0; BARS];
+        let of_kind: Vec<f64> = judged.iter().filter(|pair| pair.missed == missed).map(|pair| pair.quality).collect();
+        for quality in &of_kind {
+            shares[((quality * BARS as f64) as usize).min(BARS - 1)] += 1.0 / of_kind.len() as f64;
+        }
+        shares
+    };
+    Chart::histogram(Histogram {
+        title: "Qualities".to_owned(),
+        x: "quality of the worse photo".to_owned(),
+        from: 0.0,
+        to: 1.0,
+        kinds: vec![("recognised".to_owned(), shares(false)), ("missed".to_owned(), shares(true))],
+        threshold: None,
+    })
+}
+
 fn report(
     record: &QualityRecord,
     curves: &[Judgement],
@@ -445,7 +473,7 @@ fn report(
             ("Gain of quality".to_owned(), gain(record.judges[0].gain, record.judges[0].interval)),
         ],
         tables,
-        charts: vec![Chart::lines(lines)],
+        charts: vec![Chart::lines(lines), histogram(&curves[0].judged)],
         pictures: vec![PictureRow {
             title: "Faces of the lowest quality".to_owned(),
             explanation: "Quality, what lowers it most, and the photo.".to_owned(),
