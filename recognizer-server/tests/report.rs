@@ -165,7 +165,7 @@ fn the_worst_photos_are_rejected_first() {
         ("known_people/biden.jpg", false, "biden.png"),
     ] {
         let photo = image::open(repository.join(from)).unwrap();
-        let photo = if blurred { photo.fast_blur(photo.width() as f32 / 40.0) } else { photo };
+        let photo = if blurred { photo.fast_blur(photo.width() as f32 / 70.0) } else { photo };
         photo.save(dir.path().join(to)).unwrap();
     }
     fs::copy(repository.join("examples/coffee.jpg"), dir.path().join("cup.jpg")).unwrap();

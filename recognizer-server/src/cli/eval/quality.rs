@@ -396,6 +396,30 @@ fn describe(record: &QualityRecord) -> String {
     tables.join("\n\n")
 }
 
+/// What a least quality costs and what it brings.
+fn limits(judged: &[Judged], photos: &[(&Path, FaceQuality)]) -> Chart {
+    let limits = || (0..=CURVE_POINTS).map(|step| f64::from(step) / f64::from(CURVE_POINTS));
+    let below = |limit: f64| {
+        let worse = photos.partition_point(|(_, quality)| f64::from(quality.score) < limit);
+        (limit, worse as f64 / photos.len() as f64)
+    };
+    let missed = |limit: f64| {
+        let left = &judged[judged.partition_point(|pair| pair.quality < limit)..];
+        let missed = left.iter().filter(|pair| pair.missed).count();
+        (!left.is_empty()).then(|| (limit, missed as f64 / left.len() as f64))
+    };
+    Chart::lines(Lines {
+        title: "What a least quality costs".to_owned(),
+        x: Axis::share("least quality"),
+        y: Axis::share("share"),
+        series: vec![
+            Series { name: "photos below".to_owned(), points: limits().map(below).collect() },
+            Series { name: "missed of the rest".to_owned(), points: limits().filter_map(missed).collect() },
+        ],
+        marks: Vec::new(),
+    })
+}
+
 /// Qualities of the pairs that are recognised and of those that are missed.
 fn histogram(judged: &[Judged]) -> Chart {
     let shares = |missed: bool| {
@@ -473,7 +497,7 @@ fn report(
             ("Gain of quality".to_owned(), gain(record.judges[0].gain, record.judges[0].interval)),
         ],
         tables,
-        charts: vec![Chart::lines(lines), histogram(&curves[0].judged)],
+        charts: vec![Chart::lines(lines), limits(&curves[0].judged, &worst), histogram(&curves[0].judged)],
         pictures: vec![PictureRow {
             title: "Faces of the lowest quality".to_owned(),
             explanation: "Quality, what lowers it most, and the photo.".to_owned(),
