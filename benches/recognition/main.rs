@@ -7,6 +7,7 @@ mod embed;
 mod identify;
 mod packs;
 mod photos;
+mod quality;
 mod search;
 mod threads;
 
@@ -25,6 +26,7 @@ fn main() {
     for recognizer in &recognizers {
         detect::bench(&mut criterion, recognizer);
         align::bench(&mut criterion, recognizer);
+        quality::bench(&mut criterion, recognizer);
         embed::bench(&mut criterion, recognizer);
         identify::bench(&mut criterion, recognizer);
     }

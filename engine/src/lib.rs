@@ -8,6 +8,7 @@
 //! | [`photo`] | file or bytes → upright RGB8 [`photo::Photo`], within limits |
 //! | [`detect`] | photo → [`detect::Face`]s: box, five landmarks, score |
 //! | [`align`] | photo + landmarks → the aligned crop that an embedder was trained on |
+//! | [`quality`] | face + crop → [`quality::FaceQuality`]: how well it can be recognised |
 //! | [`embed`] | crop → [`embed::Embedding`] |
 //! | [`gallery`] | embedding → the known people it is nearest to |
 //! | [`model`] | packs of networks and the manifest that describes them |
@@ -21,6 +22,7 @@ mod geometry;
 pub mod model;
 mod parallel;
 pub mod photo;
+pub mod quality;
 pub mod recognizer;
 mod regular_file;
 mod tensor;

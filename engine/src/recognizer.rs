@@ -8,6 +8,7 @@ use crate::gallery::{EnrolRefusal, EnrolledFace, EnrolmentEmbedder, Gallery, Gal
 use crate::model::{ModelError, Pack};
 use crate::parallel;
 use crate::photo::{self, Decoded, Limits, Photo, PhotoError, ReducedPhoto, View};
+use crate::quality::{FaceMeasurements, FaceQuality};
 
 /// Finds, embeds and compares faces with one pack of models. Cheap to share: wrap it in an
 /// [`std::sync::Arc`] and call it from as many threads as there are cores.
@@ -76,15 +77,30 @@ impl Recognizer {
         DetectOptions { min_face: self.options.min_face.max(min_face), ..self.options.clone() }
     }
 
-    /// The embedding of one face of a photo. A reduced photo is decoded anew when the face takes more of it.
-    pub fn embed<'a>(&self, photo: impl Into<View<'a>>, face: &Face) -> Result<Embedding, ModelError> {
+    /// The embedding of one face of a photo, and its quality. A reduced photo is decoded anew when the face takes more
+    /// of it.
+    pub fn embed<'a>(&self, photo: impl Into<View<'a>>, face: &Face) -> Result<EmbeddedFace, ModelError> {
         let view = photo.into();
         let sharper = self.sharper(view, std::slice::from_ref(face));
         self.embed_from(sharper.as_ref().map_or(view, View::from), face)
     }
 
-    fn embed_from(&self, view: View<'_>, face: &Face) -> Result<Embedding, ModelError> {
-        self.embedder.embed_chip(&self.embedder.chip(view, &face.landmarks))
+    fn embed_from(&self, view: View<'_>, face: &Face) -> Result<EmbeddedFace, ModelError> {
+        let chip = self.embedder.chip(view, &face.landmarks);
+        let embedding = self.embedder.embed_chip(&chip)?;
+        Ok(EmbeddedFace { face: face.clone(), quality: self.quality_of(face, &chip), embedding })
+    }
+
+    /// How well a face of a photo can be recognised, without embedding it.
+    pub fn quality<'a>(&self, photo: impl Into<View<'a>>, face: &Face) -> FaceQuality {
+        let view = photo.into();
+        let sharper = self.sharper(view, std::slice::from_ref(face));
+        self.quality_of(face, &self.chip(sharper.as_ref().map_or(view, View::from), face))
+    }
+
+    fn quality_of(&self, face: &Face, chip: &Photo) -> FaceQuality {
+        let entry = self.pack.entry();
+        FaceQuality::new(FaceMeasurements::new(face, chip, &entry.embedder.template), entry.detector.decoder)
     }
 
     /// The aligned crop of a face as the embedder takes it.
@@ -104,17 +120,16 @@ impl Recognizer {
         self.embedder.embed_center_crop(photo)
     }
 
-    /// Every face of a photo with its embedding, largest first.
-    pub fn embed_faces<'a>(&self, photo: impl Into<View<'a>>) -> Result<Vec<(Face, Embedding)>, ModelError> {
+    /// Every face of a photo with its quality and its embedding, largest first.
+    pub fn embed_faces<'a>(&self, photo: impl Into<View<'a>>) -> Result<Vec<EmbeddedFace>, ModelError> {
         let view = photo.into();
         self.embed_all(view, self.detect(view)?)
     }
 
-    fn embed_all(&self, view: View<'_>, faces: Vec<Face>) -> Result<Vec<(Face, Embedding)>, ModelError> {
+    fn embed_all(&self, view: View<'_>, faces: Vec<Face>) -> Result<Vec<EmbeddedFace>, ModelError> {
         let sharper = self.sharper(view, &faces);
         let view = sharper.as_ref().map_or(view, View::from);
-        let embeddings = parallel::map(&faces, |face| self.embed_from(view, face));
-        faces.into_iter().zip(embeddings).map(|(face, embedding)| Ok((face, embedding?))).collect()
+        parallel::map(&faces, |face| self.embed_from(view, face)).into_iter().collect()
     }
 
     /// The photo decoded anew, as large as the least of the faces needs it, where that is larger than it is.
@@ -146,14 +161,10 @@ impl Recognizer {
         let detect = lap.end();
         let embedded = self.embed_all(view, faces)?;
         let embed = lap.end();
-        let probes: Vec<&[f32]> = embedded.iter().map(|(_, embedding)| embedding.values()).collect();
+        let probes: Vec<&[f32]> = embedded.iter().map(|face| face.embedding.values()).collect();
         let matches = self.matches(&probes, gallery, options)?;
-        let recognized = |((face, embedding), matches): ((Face, Embedding), Vec<Match>)| RecognizedFace {
-            quality: self.quality(&face),
-            face,
-            embedding,
-            matches,
-        };
+        let recognized =
+            |(EmbeddedFace { face, quality, embedding }, matches)| RecognizedFace { face, quality, embedding, matches };
         let faces = embedded.into_iter().zip(matches).map(recognized).collect();
         Ok(Recognition { faces, detect, embed, search: lap.end() })
     }
@@ -190,13 +201,6 @@ impl Recognizer {
         Ok(nearest.into_iter().map(|hits| hits.into_iter().take_while(near_enough).map(matched).collect()).collect())
     }
 
-    /// How well a face can be recognised, 0…1: the detector's score, less for a face of fewer pixels
-    /// than the embedder looks at.
-    pub fn quality(&self, face: &Face) -> f32 {
-        let side = face.bbox.width.min(face.bbox.height) / self.embedder.input_side() as f32;
-        face.score * side.clamp(0.0, 1.0)
-    }
-
     /// Compares two embeddings of this recognizer.
     pub fn compare(&self, a: &Embedding, b: &Embedding) -> Comparison {
         let decision = self.pack.decision();
@@ -221,14 +225,27 @@ impl EnrolmentEmbedder for Recognizer {
         let Some(face) = faces.first() else {
             return Err(EnrolRefusal { code: "no_face".to_owned(), message: "no face was found on it".to_owned() });
         };
+        let EmbeddedFace { face, quality, embedding } = self.embed(&photo, face).map_err(network_failed)?;
         Ok(EnrolledFace {
-            embedding: self.embed(&photo, face).map_err(network_failed)?,
+            embedding,
             bbox: face.bbox,
             score: face.score,
-            quality: self.quality(face),
+            quality: quality.score,
+            fault: quality.worst_fault(),
             faces_seen: faces.len() as u32,
         })
     }
+}
+
+/// A face and its embedding.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EmbeddedFace {
+    /// Where it is.
+    pub face: Face,
+    /// How well it can be recognised.
+    pub quality: FaceQuality,
+    /// Its embedding.
+    pub embedding: Embedding,
 }
 
 /// What to look for on a photo, and what to answer.
@@ -268,8 +285,8 @@ pub struct Recognition {
 pub struct RecognizedFace {
     /// Where it is.
     pub face: Face,
-    /// How well it can be recognised, 0…1, see [`Recognizer::quality`].
-    pub quality: f32,
+    /// How well it can be recognised.
+    pub quality: FaceQuality,
     /// Its embedding.
     pub embedding: Embedding,
     /// The nearest photo of each known person that is near enough, nearest person first.

@@ -126,9 +126,9 @@ fn faces_of_photos_are_found_and_described_as_dlib_does() {
                 let iou = |face: &BoundingBox| face.iou(&rect);
                 let nearest = found
                     .iter()
-                    .max_by(|a, b| iou(&a.0.bbox).total_cmp(&iou(&b.0.bbox)))
-                    .filter(|f| iou(&f.0.bbox) >= 0.4);
-                (image.path.clone(), nearest.map(|(_, embedding)| distance(embedding.values(), &expected.encoding)))
+                    .max_by(|a, b| iou(&a.face.bbox).total_cmp(&iou(&b.face.bbox)))
+                    .filter(|f| iou(&f.face.bbox) >= 0.4);
+                (image.path.clone(), nearest.map(|found| distance(found.embedding.values(), &expected.encoding)))
             };
             image.faces.iter().map(compare).collect::<Vec<_>>()
         })

@@ -13,11 +13,16 @@ use facerecog_engine::BoundingBox;
 use facerecog_engine::embed::{Embedding, Metric};
 use facerecog_engine::gallery::{
     EnrolError, EnrolLimits, EnrolOptions, EnrolRefusal, EnrolledFace, EnrolmentEmbedder, EnrolmentReport, Gallery,
-    GalleryError, IndexWriter, KnownFolderFingerprint, OutlierCheck, Verify, current_generation, enrol, verify,
+    GalleryError, IndexWriter, KnownFolderFingerprint, OutlierCheck, QualityCheck, Verify, current_generation, enrol,
+    verify,
 };
 use facerecog_engine::model::EmbedderIdentity;
 use facerecog_engine::photo::Limits;
+use facerecog_engine::quality::Fault;
 use tempfile::TempDir;
+
+/// Photos of this shade and lighter ones have a face of little quality.
+const DULL: u8 = 250;
 
 /// Decodes photos and takes the mean of each channel for the embedding. The red of the first pixel
 /// is the number of faces.
@@ -36,6 +41,7 @@ impl EnrolmentEmbedder for MeanColour {
         if faces_seen == 0 {
             return Err(refusal("no_face", "no face was found".into()));
         }
+        let dull = photo.get_pixel(1, 1)[0] >= DULL;
         let mut sums = [0.0; 3];
         photo.pixels().for_each(|pixel| (0..3).for_each(|channel| sums[channel] += f32::from(pixel[channel])));
         let pixels = (photo.width() * photo.height()) as f32;
@@ -43,7 +49,8 @@ impl EnrolmentEmbedder for MeanColour {
             embedding: Embedding::new(sums.map(|sum| sum / pixels).to_vec(), Metric::Euclidean),
             bbox: BoundingBox::new(0.0, 0.0, photo.width() as f32, photo.height() as f32),
             score: 0.9,
-            quality: 0.8,
+            quality: if dull { 0.05 } else { 0.8 },
+            fault: dull.then_some(Fault::Blurred),
             faces_seen,
         })
     }
@@ -836,4 +843,43 @@ fn a_journal_of_what_is_in_the_index_is_of_no_account() {
     fs::write(place.journal(), &left).unwrap();
     place.enrol_until_killed(0, &EnrolOptions { full: true, ..EnrolOptions::default() });
     assert!(!place.journal().exists());
+}
+
+fn least_quality(least: f32) -> EnrolOptions {
+    EnrolOptions { quality: QualityCheck { least, ..QualityCheck::default() }, ..EnrolOptions::default() }
+}
+
+#[test]
+fn a_photo_of_low_quality_is_warned_of_and_left_out_when_asked() {
+    let place = Place::new();
+    place.photo("ada.png", 1, 10);
+    place.photo("bob.png", 1, DULL);
+    let report = place.enrol();
+    assert_eq!((warnings(&report), report.embeddings), (vec![("bob.png", "low_quality")], 2));
+    assert_eq!(report.warnings[0].message, "the face is blurred: quality 0.05");
+    // What the index keeps is the number alone.
+    let report = place.enrol();
+    assert_eq!((warnings(&report), report.generation), (vec![("bob.png", "low_quality")], 1));
+    assert_eq!(report.warnings[0].message, "its face is hard to recognise: quality 0.05");
+
+    // What is known is judged as well.
+    place.calls();
+    let report = place.try_enrol(&least_quality(0.2)).unwrap();
+    assert_eq!((skipped(&report), warnings(&report)), (vec![("bob.png", "low_quality")], vec![]));
+    assert_eq!((changes(&report), report.generation, place.calls()), ((0, 1, 1), 2, 0));
+    // It is looked at again, and nothing is written for it.
+    let report = place.try_enrol(&least_quality(0.2)).unwrap();
+    assert_eq!((skipped(&report), report.generation, place.calls()), (vec![("bob.png", "low_quality")], 2, 1));
+    let message = &report.skipped[0].message;
+    assert_eq!(message, "the face is blurred: quality 0.05, must be 0.2 at least");
+    assert_eq!(place.rows(), ["ada.png=ada"]);
+
+    // Another photo of this content is not taken for one without a face.
+    place.photo("eve.png", 1, DULL);
+    let report = place.try_enrol(&least_quality(0.05)).unwrap();
+    assert_eq!((skipped(&report), report.embeddings, report.generation), (vec![], 3, 3));
+    // Nothing is asked for: nothing is left out.
+    let report = place.try_enrol(&least_quality(0.9)).unwrap();
+    assert_eq!((report.embeddings, skipped(&report).len()), (0, 3));
+    assert_eq!(place.enrol().embeddings, 3);
 }

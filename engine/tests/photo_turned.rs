@@ -32,7 +32,7 @@ fn faces_on_turned_photos_are_found_and_recognised() {
     let options = DetectOptions { try_turned: true, ..DetectOptions::default() };
     let tries = Recognizer::new(Pack::builtin(), options).unwrap();
     let face = only(tries.detect(&whole(&upright)).unwrap());
-    let embedding = tries.embed(&whole(&upright), &face).unwrap();
+    let embedding = tries.embed(&whole(&upright), &face).unwrap().embedding;
 
     let turned: [(_, Carry); 3] = [
         (upright.rotate90(), |_, height, p| Point::new(height - p.y, p.x)),
@@ -47,7 +47,7 @@ fn faces_on_turned_photos_are_found_and_recognised() {
             let off = (at.x - expected.x).hypot(at.y - expected.y) / face.bbox.width;
             assert!(off < FARTHEST_LANDMARK, "{at:?} but {expected:?}");
         }
-        let comparison = tries.compare(&embedding, &tries.embed(&photo, &found).unwrap());
+        let comparison = tries.compare(&embedding, &tries.embed(&photo, &found).unwrap().embedding);
         assert!(comparison.distance < 0.2, "{comparison:?}");
     }
 }

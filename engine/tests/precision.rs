@@ -38,7 +38,7 @@ fn embeddings(recognizer: &Recognizer) -> Vec<Embedding> {
     let embedding = |photo: &&str| {
         let mut faces = recognizer.embed_faces(&support::open(&root.join(photo))).expect("the networks run");
         assert!(!faces.is_empty(), "{photo}: no face");
-        faces.swap_remove(0).1
+        faces.swap_remove(0).embedding
     };
     PHOTOS.iter().map(embedding).collect()
 }

@@ -4,6 +4,7 @@ mod support;
 
 use facerecog_engine::embed::similarity;
 use facerecog_engine::photo::{Limits, Photo, Reduction};
+use facerecog_engine::recognizer::EmbeddedFace;
 use rayon::prelude::*;
 
 /// What two ways of decoding one photo gave.
@@ -35,13 +36,12 @@ fn what_is_told_of_a_photo_does_not_depend_on_how_small_it_is_decoded() {
             let whole = Photo::decode(&file, &limits).unwrap();
             let of_whole = recognizer.embed_faces(&whole).expect("the networks run");
             let mut pairs = Vec::new();
-            for (face, embedding) in &of_whole {
-                let same = of_reduced
-                    .iter()
-                    .max_by(|(a, _), (b, _)| a.bbox.iou(&face.bbox).total_cmp(&b.bbox.iou(&face.bbox)));
-                if let Some((other, other_embedding)) = same.filter(|(other, _)| other.bbox.iou(&face.bbox) > 0.5) {
-                    let distance = facerecog_engine::embed::distance(embedding.values(), other_embedding.values());
-                    pairs.push((face.bbox.iou(&other.bbox), similarity(distance)));
+            for EmbeddedFace { face, embedding, .. } in &of_whole {
+                let iou = |other: &EmbeddedFace| other.face.bbox.iou(&face.bbox);
+                let same = of_reduced.iter().max_by(|a, b| iou(a).total_cmp(&iou(b)));
+                if let Some(other) = same.filter(|other| iou(other) > 0.5) {
+                    let distance = facerecog_engine::embed::distance(embedding.values(), other.embedding.values());
+                    pairs.push((iou(other), similarity(distance)));
                 }
             }
             let alone = of_whole.len() + of_reduced.len() - 2 * pairs.len();

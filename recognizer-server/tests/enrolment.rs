@@ -178,3 +178,47 @@ fn progress_is_for_people_at_a_terminal_alone() {
         assert_eq!(output.stdout.iter().filter(|byte| **byte == b'\n').count(), 1);
     }
 }
+
+#[test]
+fn photos_of_low_quality_are_warned_of_and_left_out_when_asked() {
+    let dir = tempfile::tempdir().unwrap();
+    let (known, index) = (dir.path().join("known"), dir.path().join("index"));
+    fs::create_dir(&known).unwrap();
+    copy("known_people/obama.jpg", &known.join("obama.jpg"));
+    let biden = image::open(support::repository().join("known_people/biden.jpg")).unwrap();
+    biden.fast_blur(biden.width() as f32 / 40.0).save(known.join("biden.png")).unwrap();
+
+    let report = reindex(&known, &index);
+    assert_eq!(report["embeddings"], 2, "{report}");
+    let warning = &report["warnings"][0];
+    assert_eq!((&warning["photo"], &warning["code"]), (&"biden.png".into(), &"low_quality".into()), "{report}");
+    let message = warning["message"].as_str().unwrap();
+    assert!(message.starts_with("the face is blurred: quality 0.0"), "{message}");
+
+    let with = |quality: &str| {
+        support::run(
+            support::recognizer()
+                .args(["--json", "reindex", "--min-quality", quality])
+                .arg(&known)
+                .arg("--index")
+                .arg(&index),
+        )
+    };
+    let report = support::records(&with("0.1")).remove(0);
+    assert_eq!((&report["embeddings"], &report["skipped"][0]["photo"]), (&1.into(), &"biden.png".into()), "{report}");
+    assert_eq!(report["skipped"][0]["code"], "low_quality");
+    // Without the option nothing is left out, and what was comes back.
+    assert_eq!(reindex(&known, &index)["embeddings"], 2);
+    assert_eq!(with("1.5").status.code(), Some(2));
+
+    // What the index keeps is what is said of the photo.
+    let listed = support::run(support::recognizer().args(["--json", "index", "list", "--index"]).arg(&index));
+    let listed = support::records(&listed);
+    let row = listed.iter().find(|row| row["image_name"] == "biden.png").expect("it is enrolled");
+    let detected = support::run(support::recognizer().args(["--json", "detect"]).arg(known.join("biden.png")));
+    let face = &support::records(&detected)[0]["faces"][0];
+    assert_eq!(row["quality"], face["quality"], "{row} {face}");
+    let factors = face["quality_factors"].as_object().expect("factors");
+    let product: f64 = factors.values().map(|factor| factor.as_f64().unwrap()).product();
+    assert!((product - face["quality"].as_f64().unwrap()).abs() < 1e-6, "{face}");
+}

@@ -155,16 +155,63 @@ fn found_faces_agree_with_scikit_learn() {
 }
 
 #[test]
+fn the_worst_photos_are_rejected_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let repository = support::repository();
+    for (from, blurred, to) in [
+        ("known_people/obama.jpg", false, "obama.png"),
+        ("examples/obama2.jpg", false, "obama2.png"),
+        ("examples/obama3.jpg", true, "blurred.png"),
+        ("known_people/biden.jpg", false, "biden.png"),
+    ] {
+        let photo = image::open(repository.join(from)).unwrap();
+        let photo = if blurred { photo.fast_blur(photo.width() as f32 / 70.0) } else { photo };
+        photo.save(dir.path().join(to)).unwrap();
+    }
+    fs::copy(repository.join("examples/coffee.jpg"), dir.path().join("cup.jpg")).unwrap();
+    let list = dir.path().join("pairs.csv");
+    let pairs = "fold,same,image_a,image_b\n0,1,obama.png,obama2.png\n0,1,obama.png,blurred.png\n\
+                 0,0,obama.png,biden.png\n0,1,obama.png,cup.jpg\n";
+    fs::write(&list, pairs).unwrap();
+    let scores = dir.path().join("scores.csv");
+    let found = eval(&["quality", "--scores"], &[&scores, &list]);
+    assert_eq!((&found["pairs"], &found["pairs_without_face"]), (&2.into(), &1.into()), "{found}");
+    let rows = fs::read_to_string(&scores).unwrap();
+    let rows: Vec<Vec<&str>> = rows.lines().map(|line| line.split(',').collect()).collect();
+    assert_eq!(rows[0], ["image_a", "image_b", "distance", "missed", "quality", "detector_score"]);
+    let quality = |row: usize| rows[row][4].parse::<f64>().unwrap();
+    assert!(quality(2) < 0.5 * quality(1), "{rows:?}");
+    // A threshold between both distances: the blurred one is missed, and is the first to go.
+    let distance = |row: usize| rows[row][2].parse::<f64>().unwrap();
+    assert!(distance(1) < distance(2), "{rows:?}");
+    let between = ((distance(1) + distance(2)) / 2.0).to_string();
+    let found = eval(&["quality", "--threshold", &between], &[&list]);
+    assert_eq!((&found["curve"][0]["miss_rate"], &found["curve"][0]["ideal"]), (&0.5.into(), &0.5.into()));
+    assert_eq!((&found["judges"][0]["judge"], &found["judges"][0]["gain"]), (&"quality".into(), &1.0.into()));
+    assert!((found["curve"][6]["miss_rate"].as_f64().unwrap() - 0.2 / 0.7).abs() < 1e-9, "{found}");
+    // Nothing is missed, so that nothing can be gained.
+    let found = eval(&["quality", "--threshold", "9"], &[&list]);
+    assert_eq!(found["judges"][0]["gain"], Value::Null);
+    let strangers = dir.path().join("strangers.csv");
+    fs::write(&strangers, "fold,same,image_a,image_b\n0,0,obama.png,biden.png\n").unwrap();
+    let output = support::run(support::recognizer().args(["eval", "quality"]).arg(&strangers));
+    assert_eq!(output.status.code(), Some(2));
+    assert!(support::complaints(&output).contains("no pair of one person"), "{}", support::complaints(&output));
+}
+
+#[test]
 fn reports_need_nothing_beside_them() {
     let dir = tempfile::tempdir().unwrap();
     photos(dir.path());
     let of = |name: &str| dir.path().join(name);
     let boxes = boxes(dir.path());
     let examples = support::repository().join("examples");
-    let reports = ["identification", "verification", "detection", "hostile"].map(|name| of(&format!("{name}.html")));
+    let reports =
+        ["identification", "verification", "detection", "hostile", "quality"].map(|name| of(&format!("{name}.html")));
     eval(&["identification", "--html"], &[&reports[0], &of("people.csv")]);
     eval(&["identification", "--html"], &[&reports[3], &of("hostile.csv")]);
     eval(&["verification", "--html"], &[&reports[1], &of("pairs.csv")]);
+    eval(&["quality", "--html"], &[&reports[4], &of("pairs.csv")]);
     eval(&["detection", "--html"], &[&reports[2], &boxes, Path::new("--root"), &examples]);
 
     let tests = support::repository().join("tests/browser");

@@ -3,8 +3,9 @@
     python eval_metrics.py verification SCORES.csv
     python eval_metrics.py identification EMBEDDINGS ROOT LIST.csv THRESHOLD
     python eval_metrics.py detection FACES.jsonl BOXES.csv ROOT LEAST_SCORE
+    python eval_metrics.py quality SCORES.csv
 
-Prints one JSON object. SCORES.csv is what `eval verification --scores` writes, EMBEDDINGS what `--embeddings` keeps,
+Prints one JSON object. SCORES.csv is what `eval verification` and `quality` write with `--scores`, EMBEDDINGS what `--embeddings` keeps,
 FACES.jsonl what `recognizer detect --json --min-score 0.2` prints. Only file formats are shared with what is tested.
 """
 
@@ -123,6 +124,35 @@ def detection(faces, boxes, root, least_score):
     }
 
 
+def quality(scores):
+    with open(scores, newline="") as file:
+        rows = list(csv.DictReader(file))
+    missed = np.array([float(row["missed"]) for row in rows])
+    shares = np.linspace(0, 0.3, 301)
+
+    def rates(left_over):
+        """Of the misses that are left over when this share of the pairs is rejected."""
+        return left_over / (len(rows) * (1 - shares))
+
+    ideal = rates(np.maximum(missed.sum() - shares * len(rows), 0))
+
+    def judged(column):
+        judge = np.array([float(row[column]) for row in rows])
+        # Pairs that are equally good are equally likely to go first.
+        values, place, counts = np.unique(judge, return_inverse=True, return_counts=True)
+        misses = (np.bincount(place, missed) / counts)[place][np.argsort(judge, kind="stable")]
+        gone = np.interp(shares * len(rows), np.arange(len(rows) + 1), np.concatenate([[0], np.cumsum(misses)]))
+        left = rates(missed.sum() - gone)
+        area = np.trapezoid(left, shares) / shares[-1]
+        by_lot = missed.mean()
+        gain = (by_lot - area) / (by_lot - np.trapezoid(ideal, shares) / shares[-1])
+        return {"area": area, "gain": gain, "curve": [left[round(share * 1000)] for share in REJECTED]}
+
+    return {column: judged(column) for column in ("quality", "detector_score")}
+
+
+REJECTED = [0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3]
+MEASUREMENTS = {function.__name__: function for function in (verification, identification, detection, quality)}
+
 if __name__ == "__main__":
-    what = {"verification": verification, "identification": identification, "detection": detection}[sys.argv[1]]
-    print(json.dumps(what(*sys.argv[2:])))
+    print(json.dumps(MEASUREMENTS[sys.argv[1]](*sys.argv[2:])))

@@ -28,7 +28,8 @@ mod writer;
 
 pub use enrol::{
     EnrolError, EnrolLimits, EnrolOptions, EnrolProgress, EnrolRefusal, EnrolWarning, EnrolledFace, EnrolmentEmbedder,
-    EnrolmentReport, KnownFolderFingerprint, OutlierCheck, SkippedPhoto, enrol, image_name_of, is_photo, person_of,
+    EnrolmentReport, KnownFolderFingerprint, OutlierCheck, QualityCheck, SkippedPhoto, enrol, image_name_of, is_photo,
+    person_of,
 };
 pub use error::GalleryError;
 pub use generation::current_generation;

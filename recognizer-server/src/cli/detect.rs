@@ -69,7 +69,8 @@ fn detect(
         let annotations: Vec<_> = faces.iter().map(Annotation::new).collect();
         crate::draw::save(&photo, &annotations, picture)?;
     }
-    Ok(PhotoRecord::answered(path, (photo.width(), photo.height()), faces.iter().map(FaceRecord::new).collect()))
+    let faces = faces.iter().map(|face| FaceRecord::new(face, recognizer.quality(&photo, face))).collect();
+    Ok(PhotoRecord::answered(path, (photo.width(), photo.height()), faces))
 }
 
 fn describe(record: &PhotoRecord) -> String {
@@ -83,6 +84,9 @@ fn describe(record: &PhotoRecord) -> String {
     };
     for face in &record.faces {
         text.push_str(&format!("\n  {}  score {:.3}", face.place(), face.score.unwrap_or_default()));
+        if let Some(quality) = face.quality {
+            text.push_str(&format!("  quality {quality:.2}"));
+        }
     }
     text
 }

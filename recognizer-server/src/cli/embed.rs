@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use facerecog_engine::BoundingBox;
 use facerecog_engine::photo::{Limits, Photo};
-use facerecog_engine::recognizer::Recognizer;
+use facerecog_engine::recognizer::{EmbeddedFace, Recognizer};
 
 use super::Outcome;
 use super::error::CliError;
@@ -60,7 +60,10 @@ fn embed_faces(recognizer: &Recognizer, path: &Path, limits: &Limits) -> Result<
     let faces = recognizer
         .embed_faces(&photo)?
         .into_iter()
-        .map(|(face, embedding)| FaceRecord { embedding: Some(embedding.values().to_vec()), ..FaceRecord::new(&face) })
+        .map(|EmbeddedFace { face, quality, embedding }| FaceRecord {
+            embedding: Some(embedding.values().to_vec()),
+            ..FaceRecord::new(&face, quality)
+        })
         .collect();
     Ok(PhotoRecord::answered(path, (photo.width(), photo.height()), faces))
 }
@@ -72,6 +75,8 @@ fn embed_chip(recognizer: &Recognizer, path: &Path, limits: &Limits) -> Result<P
         bbox: BoundingBox::new(0.0, 0.0, chip.width() as f32, chip.height() as f32),
         score: None,
         landmarks: None,
+        quality: None,
+        quality_factors: None,
         matched: None,
         embedding: Some(embedding.values().to_vec()),
     };

@@ -7,6 +7,7 @@ use clap::Args;
 use facerecog_engine::embed::similarity;
 use facerecog_engine::gallery::{EnrolOptions, Gallery, PersonScore, Verify};
 use facerecog_engine::photo::{self, Limits, ReducedPhoto, Reduction};
+use facerecog_engine::quality::FaceQuality;
 use facerecog_engine::recognizer::{IdentifiedFace, RecognizeOptions, Recognizer};
 use unicode_width::UnicodeWidthStr;
 
@@ -129,7 +130,8 @@ fn identify(
         };
         let photo = photo.map_err(|error| error.at(path))?;
         let recognition = recognizer.recognize(&photo, gallery, options)?;
-        let identified: Vec<IdentifiedFace> = recognition.faces.into_iter().map(IdentifiedFace::from).collect();
+        let (qualities, identified): (Vec<FaceQuality>, Vec<IdentifiedFace>) =
+            recognition.faces.into_iter().map(|face| (face.quality, IdentifiedFace::from(face))).unzip();
         if let Some(picture) = picture {
             let annotations: Vec<_> = identified
                 .iter()
@@ -139,9 +141,10 @@ fn identify(
         }
         let faces = identified
             .iter()
-            .map(|face| FaceRecord {
+            .zip(qualities)
+            .map(|(face, quality)| FaceRecord {
                 matched: Some(face.best.as_ref().map(MatchRecord::from)),
-                ..FaceRecord::new(&face.face)
+                ..FaceRecord::new(&face.face, quality)
             })
             .collect();
         let name = best_match(&identified).map_or(NOT_FOUND, |best| best.image_name.as_str());

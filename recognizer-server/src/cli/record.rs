@@ -6,6 +6,7 @@ use facerecog_engine::BoundingBox;
 use facerecog_engine::detect::{Face, Landmarks};
 use facerecog_engine::model::ModelError;
 use facerecog_engine::photo::PhotoError;
+use facerecog_engine::quality::{FaceQuality, QualityFactors};
 use facerecog_engine::recognizer::{IdentifyError, Match};
 use serde::Serialize;
 
@@ -32,6 +33,9 @@ pub(crate) struct FaceRecord {
     /// Null for a crop that was given as a face and not found by the detector.
     pub(crate) score: Option<f32>,
     pub(crate) landmarks: Option<Landmarks>,
+    /// 0…1; null, as its factors are, for a crop.
+    pub(crate) quality: Option<f32>,
+    pub(crate) quality_factors: Option<QualityFactors>,
     /// `identify` only: the person, or null.
     #[serde(rename = "match", skip_serializing_if = "Option::is_none")]
     pub(crate) matched: Option<Option<MatchRecord>>,
@@ -84,11 +88,13 @@ impl PhotoRecord {
 }
 
 impl FaceRecord {
-    pub(crate) fn new(face: &Face) -> Self {
+    pub(crate) fn new(face: &Face, quality: FaceQuality) -> Self {
         Self {
             bbox: face.bbox,
             score: Some(face.score),
             landmarks: Some(face.landmarks),
+            quality: Some(quality.score),
+            quality_factors: Some(quality.factors),
             matched: None,
             embedding: None,
         }

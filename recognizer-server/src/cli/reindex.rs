@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use facerecog_engine::gallery::{EnrolOptions, OutlierCheck};
+use facerecog_engine::gallery::{EnrolOptions, OutlierCheck, QualityCheck};
 
 use super::error::CliError;
 use super::photo_options::PhotoOptions;
@@ -37,6 +37,10 @@ pub(crate) struct Reindex {
     /// Leave out photos that are unlike the person's others, which are warned of otherwise
     #[arg(long)]
     reject_outliers: bool,
+    /// Leave out photos whose face has a lower quality than this, 0…1; without it those below 0.1 are warned of, and
+    /// none is left out
+    #[arg(long, value_name = "QUALITY", value_parser = quality)]
+    min_quality: Option<f32>,
     #[command(flatten)]
     photo: PhotoOptions,
 }
@@ -51,9 +55,17 @@ impl Reindex {
             dry_run: self.dry_run,
             limits: self.photo.enrol_limits(),
             outliers: Some(OutlierCheck { threshold, reject: self.reject_outliers }),
+            quality: QualityCheck { least: self.min_quality.unwrap_or(0.0), ..QualityCheck::default() },
         };
         let report = enrolment::enrol(&recognizer, &self.known, &index_dir, &options, session.output)?;
         session.output.answer(&report, || enrolment::describe(&report))?;
         Ok(Outcome::Complete)
+    }
+}
+
+fn quality(text: &str) -> Result<f32, String> {
+    match text.parse::<f32>() {
+        Ok(value) if (0.0..=1.0).contains(&value) => Ok(value),
+        _ => Err("a number of 0 to 1".into()),
     }
 }

@@ -3,9 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use facerecog_engine::embed::Embedding;
 use facerecog_engine::photo::{Limits, Photo};
-use facerecog_engine::recognizer::{Comparison, Recognizer};
+use facerecog_engine::recognizer::{Comparison, EmbeddedFace, Recognizer};
 use serde::Serialize;
 
 use super::Outcome;
@@ -39,13 +38,8 @@ struct VerifyRecord {
     distance: f32,
     probability: f32,
     threshold: f32,
-}
-
-impl From<Comparison> for VerifyRecord {
-    fn from(comparison: Comparison) -> Self {
-        let Comparison { same, similarity, distance, probability, threshold } = comparison;
-        Self { same, similarity, distance, probability, threshold }
-    }
+    /// Of the face on each photo.
+    quality: [f32; 2],
 }
 
 impl Verify {
@@ -55,15 +49,16 @@ impl Verify {
         let embed = |path: &Path| largest_face(&recognizer, path, &limits);
         let (a, b) = rayon::join(|| embed(&self.a), || embed(&self.b));
         let threshold = self.decision.for_search(recognizer.pack(), 1)?.threshold;
-        let comparison = recognizer.compare(&a?, &b?);
-        let same = comparison.distance < threshold;
-        let record = VerifyRecord::from(Comparison { same, threshold, ..comparison });
+        let (a, b) = (a?, b?);
+        let Comparison { similarity, distance, probability, .. } = recognizer.compare(&a.embedding, &b.embedding);
+        let (same, quality) = (distance < threshold, [a.quality.score, b.quality.score]);
+        let record = VerifyRecord { same, similarity, distance, probability, threshold, quality };
         session.output.answer(&record, || describe(&record))?;
         Ok(Outcome::Complete)
     }
 }
 
-fn largest_face(recognizer: &Recognizer, path: &Path, limits: &Limits) -> Result<Embedding, CliError> {
+fn largest_face(recognizer: &Recognizer, path: &Path, limits: &Limits) -> Result<EmbeddedFace, CliError> {
     let photo = Photo::open(path, limits)?;
     let faces = recognizer.detect(&photo)?;
     match faces.first() {
@@ -74,11 +69,13 @@ fn largest_face(recognizer: &Recognizer, path: &Path, limits: &Limits) -> Result
 
 fn describe(record: &VerifyRecord) -> String {
     format!(
-        "{}: distance {:.3} (threshold {:.3}), similarity {:.3}, probability {:.1} %",
+        "{}: distance {:.3} (threshold {:.3}), similarity {:.3}, probability {:.1} %, quality {:.2} and {:.2}",
         if record.same { "same person" } else { "different people" },
         record.distance,
         record.threshold,
         record.similarity,
-        record.probability * 100.0
+        record.probability * 100.0,
+        record.quality[0],
+        record.quality[1]
     )
 }

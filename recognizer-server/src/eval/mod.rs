@@ -4,6 +4,7 @@ pub(crate) mod bootstrap;
 pub(crate) mod calibration;
 mod csv_list;
 pub(crate) mod detection;
+pub(crate) mod error_reject;
 pub(crate) mod identification;
 mod logistic;
 pub(crate) mod manifest_entry;

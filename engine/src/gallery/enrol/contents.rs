@@ -4,15 +4,20 @@ use super::known_folder::{image_name_of, person_of};
 use super::outcome::Outcome;
 use super::outliers::{UNLIKE, Unlike};
 use super::previous::Known;
-use super::{EnrolWarning, EnrolledFace, EnrolmentReport, SkippedPhoto};
+use super::quality::{self, LOW_QUALITY};
+use super::{EnrolWarning, EnrolledFace, EnrolmentReport, QualityCheck, SkippedPhoto};
 use crate::gallery::{Row, SkippedRow, SourceFile};
+use crate::quality::Fault;
 
 /// Why a photo that stands alone is left out.
 const UNLIKE_THE_OTHERS: &str = "its face is unlike the faces on all the person's other photos";
 
+/// Why the index says that a photo of little quality is left out; the report says more.
+const HARD_TO_RECOGNISE: &str = "its face is hard to recognise";
+
 /// What the generation will hold.
-#[derive(Default)]
 pub(super) struct Contents<'a> {
+    quality: QualityCheck,
     pub(super) rows: Vec<Row<'a>>,
     pub(super) skipped: Vec<SkippedRow<'a>>,
     /// Photos that a dry run would embed.
@@ -22,6 +27,10 @@ pub(super) struct Contents<'a> {
 }
 
 impl<'a> Contents<'a> {
+    pub(super) fn new(quality: QualityCheck) -> Self {
+        Self { quality, rows: Vec::new(), skipped: Vec::new(), planned: Vec::new(), changed: false }
+    }
+
     /// Adds a photo; `unlike` says that it stands alone among those of the person.
     pub(super) fn add(
         &mut self,
@@ -47,17 +56,21 @@ impl<'a> Contents<'a> {
                 report.warnings.push(EnrolWarning { photo: source.to_owned(), code, message });
                 self.keep(source, *known, *known.file(), unlike, report);
             }
-            Outcome::Answered { answer, file, resumed, was_unlike } => {
+            Outcome::Answered { answer, file, resumed, left_out } => {
                 *(if *resumed { &mut report.resumed } else { &mut report.embedded }) += 1;
                 match answer {
+                    Ok(face) if self.quality.rejects(face.quality) => {
+                        self.changed |= *left_out != Some(LOW_QUALITY);
+                        self.reject_quality(source, *file, (face.quality, face.fault), report);
+                    }
                     Ok(_) if unlike == Some(Unlike::Reject) => {
-                        self.changed |= !was_unlike;
+                        self.changed |= *left_out != Some(UNLIKE);
                         self.reject(source, *file, report);
                     }
                     Ok(face) => {
                         self.changed = true;
                         report.added += 1;
-                        self.push_row(row(source, face, *file), report);
+                        self.push_row(row(source, face, *file), face.fault, report);
                     }
                     Err(refusal) => {
                         self.changed = true;
@@ -86,6 +99,10 @@ impl<'a> Contents<'a> {
         report: &mut EnrolmentReport,
     ) {
         match known {
+            Known::Enrolled(row) if self.quality.rejects(row.quality) => {
+                self.changed = true;
+                self.reject_quality(source, file, (row.quality, None), report);
+            }
             Known::Enrolled(_) if unlike == Some(Unlike::Reject) => {
                 self.changed = true;
                 self.reject(source, file, report);
@@ -97,7 +114,7 @@ impl<'a> Contents<'a> {
                     report.added += 1;
                 }
                 let (image_name, person) = (image_name_of(source), person_of(source));
-                self.push_row(Row { image_name, person, source, file, ..row }, report);
+                self.push_row(Row { image_name, person, source, file, ..row }, None, report);
             }
             Known::Skipped(skipped) => self.push_skipped(SkippedRow { source, file, ..skipped }, report),
         }
@@ -107,7 +124,27 @@ impl<'a> Contents<'a> {
         self.push_skipped(SkippedRow { source, file, code: UNLIKE, message: UNLIKE_THE_OTHERS }, report);
     }
 
-    fn push_row(&mut self, row: Row<'a>, report: &mut EnrolmentReport) {
+    fn reject_quality(
+        &mut self,
+        source: &'a str,
+        file: SourceFile,
+        (quality, fault): (f32, Option<Fault>),
+        report: &mut EnrolmentReport,
+    ) {
+        let message = format!("{}, must be {} at least", quality::describe(quality, fault), self.quality.least);
+        report.skipped.push(SkippedPhoto { photo: source.to_owned(), code: LOW_QUALITY.into(), message });
+        self.skipped.push(SkippedRow { source, file, code: LOW_QUALITY, message: HARD_TO_RECOGNISE });
+    }
+
+    /// `fault` is what lowers the quality, if that is known.
+    fn push_row(&mut self, row: Row<'a>, fault: Option<Fault>, report: &mut EnrolmentReport) {
+        if self.quality.warns(row.quality) {
+            report.warnings.push(EnrolWarning {
+                photo: row.source.to_owned(),
+                code: LOW_QUALITY.into(),
+                message: quality::describe(row.quality, fault),
+            });
+        }
         if row.faces_seen > 1 {
             report.warnings.push(EnrolWarning {
                 photo: row.source.to_owned(),

@@ -250,6 +250,7 @@ fn decode_face(bytes: &[u8], identity: &EmbedderIdentity) -> Option<EnrolledFace
         bbox: BoundingBox::from([x, y, width, height].map(number)),
         score: number(score),
         quality: number(quality),
+        fault: None,
         faces_seen: u32::from_le_bytes(faces_seen),
     })
 }
@@ -267,6 +268,7 @@ mod tests {
             bbox: BoundingBox::new(-1.5, 2.0, 30.0, 40.0),
             score: 0.9,
             quality: 0.8,
+            fault: None,
             faces_seen: 3,
         })
     }

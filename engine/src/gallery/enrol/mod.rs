@@ -8,6 +8,7 @@ mod name;
 mod outcome;
 mod outliers;
 mod previous;
+mod quality;
 mod read;
 mod report;
 
@@ -28,6 +29,7 @@ pub use self::name::is_photo;
 use self::outcome::Enrolment;
 pub use self::outliers::OutlierCheck;
 use self::previous::Previous;
+pub use self::quality::QualityCheck;
 use self::read::{error_kind, modified_ns};
 pub use self::report::{EnrolWarning, EnrolmentReport, SkippedPhoto};
 use super::{GalleryError, IndexWriter, current_generation};
@@ -35,6 +37,7 @@ use crate::BoundingBox;
 use crate::embed::Embedding;
 use crate::model::EmbedderIdentity;
 use crate::photo::Limits;
+use crate::quality::Fault;
 
 /// Turns the file of a known photo into the embedding to enrol.
 pub trait EnrolmentEmbedder: Sync {
@@ -55,8 +58,10 @@ pub struct EnrolledFace {
     pub bbox: BoundingBox,
     /// The detector's score, 0…1.
     pub score: f32,
-    /// How well it can be recognised, 0…1.
+    /// How well it can be recognised, 0…1, [`FaceQuality::score`](crate::quality::FaceQuality::score).
     pub quality: f32,
+    /// What lowers its quality most. The index does not keep it.
+    pub fault: Option<Fault>,
     /// Faces on the photo, of which this is the largest.
     pub faces_seen: u32,
 }
@@ -83,6 +88,8 @@ pub struct EnrolOptions {
     /// Whether to look for photos that show someone else than the rest of the person's. A dry run decodes
     /// nothing and judges nobody.
     pub outliers: Option<OutlierCheck>,
+    /// How good a face has to be.
+    pub quality: QualityCheck,
 }
 
 /// Bounds of an enrolment.
@@ -232,7 +239,7 @@ pub fn enrol(
         }
         _ => HashMap::new(),
     };
-    let mut contents = Contents::default();
+    let mut contents = Contents::new(options.quality);
     for (photo, outcome) in photos.iter().zip(&outcomes) {
         contents.add(photo.source, outcome, unlike.get(photo.source).copied(), &mut report);
     }

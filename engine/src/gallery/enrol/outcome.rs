@@ -18,8 +18,8 @@ pub(super) enum Outcome<'a> {
     /// Known from before, and cannot be read for the moment.
     NotReadable { known: Known<'a>, error: PhotoErrorKind },
     /// What the embedder answers: now, or before the enrolment was broken off that this one resumes.
-    /// `was_unlike` when the index knows that the photo was unlike the person's others.
-    Answered { answer: Answer, file: SourceFile, resumed: bool, was_unlike: bool },
+    /// `left_out` is the code by which the index knows that the photo was left out by choice.
+    Answered { answer: Answer, file: SourceFile, resumed: bool, left_out: Option<&'a str> },
     /// Not fit to be read.
     Skipped(PhotoErrorKind),
     /// Would be embedded if this were not a dry run.
@@ -89,10 +89,11 @@ impl<'a> Enrolment<'a, '_> {
         {
             return Ok(Outcome::Known { known, file, changed: true });
         }
-        let was_unlike = known.is_some_and(|known| known.is_unlike() && known.file().digest == file.digest);
+        let as_it_was = known.filter(|known| known.file().digest == file.digest);
+        let left_out = as_it_was.and_then(|known| known.left_out());
         let finished = self.journal.and_then(|journal| journal.finished(&file.digest));
         if let Some(answer) = finished {
-            return Ok(Outcome::Answered { answer: answer.clone(), file, resumed: true, was_unlike });
+            return Ok(Outcome::Answered { answer: answer.clone(), file, resumed: true, left_out });
         }
         if self.options.dry_run {
             return Ok(Outcome::Planned);
@@ -101,15 +102,15 @@ impl<'a> Enrolment<'a, '_> {
         if let Some(journal) = self.journal {
             journal.append(&file.digest, &answer);
         }
-        Ok(Outcome::Answered { answer, file, resumed: false, was_unlike })
+        Ok(Outcome::Answered { answer, file, resumed: false, left_out })
     }
 
     /// Whether what is known of the photo still holds when the photo is as it was. That it is unlike the
-    /// person's others depends on those.
+    /// person's others depends on those, and that its quality is too low on what is asked for.
     fn is_usable(&self, known: &Known<'_>, source: &str) -> bool {
         let rejects = self.options.outliers.is_some_and(|check| check.reject);
         let holds = !known.is_unlike() || rejects && !self.unsure_of.contains(person_of(source));
-        holds && !self.options.full
+        holds && !known.is_low_quality() && !self.options.full
     }
 
     fn embed(&self, source: &str, bytes: &[u8]) -> Result<Answer, EnrolError> {

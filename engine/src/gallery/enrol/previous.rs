@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 use super::Photo;
 use super::known_folder::person_of;
 use super::outliers::UNLIKE;
+use super::quality::LOW_QUALITY;
 use crate::gallery::{Gallery, GalleryError, Row, SkippedRow, SourceFile, Verify};
 use crate::model::EmbedderIdentity;
 
@@ -17,7 +18,7 @@ pub(super) enum Known<'a> {
     Skipped(SkippedRow<'a>),
 }
 
-impl Known<'_> {
+impl<'a> Known<'a> {
     pub(super) fn file(&self) -> &SourceFile {
         match self {
             Self::Enrolled(row) => &row.file,
@@ -27,7 +28,20 @@ impl Known<'_> {
 
     /// Whether it was left out because of the person's other photos, not for its own sake.
     pub(super) fn is_unlike(&self) -> bool {
-        matches!(self, Self::Skipped(skipped) if skipped.code == UNLIKE)
+        self.left_out() == Some(UNLIKE)
+    }
+
+    /// Whether it was left out because better faces were asked for.
+    pub(super) fn is_low_quality(&self) -> bool {
+        self.left_out() == Some(LOW_QUALITY)
+    }
+
+    /// The code of a photo that was left out though it could be enrolled.
+    pub(super) fn left_out(&self) -> Option<&'a str> {
+        match self {
+            Self::Skipped(skipped) if [UNLIKE, LOW_QUALITY].contains(&skipped.code) => Some(skipped.code),
+            _ => None,
+        }
     }
 }
 
@@ -57,7 +71,7 @@ impl<'a> Previous<'a> {
     /// What is known of a photo of this content, wherever it was.
     pub(super) fn with_digest(&self, digest: &[u8; 32]) -> Option<Known<'a>> {
         let by_digest = self.by_digest.get_or_init(|| {
-            let own_merit = self.by_source.values().filter(|known| !known.is_unlike());
+            let own_merit = self.by_source.values().filter(|known| known.left_out().is_none());
             own_merit.map(|known| (known.file().digest, *known)).collect()
         });
         by_digest.get(digest).copied()

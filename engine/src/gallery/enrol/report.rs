@@ -42,7 +42,7 @@ pub struct EnrolmentReport {
 pub struct SkippedPhoto {
     /// Its path relative to the known folder.
     pub photo: String,
-    /// A stable machine-readable reason: `name_not_utf8`, `duplicate_name`, `unlike_the_person`, a code of
+    /// A stable machine-readable reason: `name_not_utf8`, `duplicate_name`, `unlike_the_person`, `low_quality`, a code of
     /// [`PhotoErrorKind`](crate::photo::PhotoErrorKind), or one of the embedder's, such as `no_face`.
     pub code: String,
     /// The reason in words.
@@ -54,7 +54,7 @@ pub struct SkippedPhoto {
 pub struct EnrolWarning {
     /// Its path relative to the known folder.
     pub photo: String,
-    /// A stable machine-readable reason: `several_faces`, `unlike_the_person`, or the code of the
+    /// A stable machine-readable reason: `several_faces`, `unlike_the_person`, `low_quality`, or the code of the
     /// [`PhotoErrorKind`](crate::photo::PhotoErrorKind) that kept a photo from being read again.
     pub code: String,
     /// The reason in words.

@@ -9,7 +9,8 @@ use std::time::UNIX_EPOCH;
 use clap::Args;
 use facerecog_engine::detect::Face;
 use facerecog_engine::photo::{Limits, Photo};
-use facerecog_engine::recognizer::Recognizer;
+use facerecog_engine::quality::{FaceMeasurements, FaceQuality};
+use facerecog_engine::recognizer::{EmbeddedFace, Recognizer};
 use serde::{Deserialize, Serialize};
 
 use super::super::error::CliError;
@@ -34,6 +35,8 @@ pub(super) struct EmbeddedPhoto {
     /// Of the face nearest the centre, or of the middle of the photo when there is none.
     pub(super) embedding: Vec<f32>,
     pub(super) face: Option<Face>,
+    /// What was measured of the face.
+    pub(super) measured: Option<FaceMeasurements>,
 }
 
 /// Every photo of a measurement and the recognizer that read it.
@@ -49,6 +52,12 @@ impl EmbeddedPhotos {
     /// A photo by the path that it was asked for by.
     pub(super) fn get(&self, path: &Path) -> &EmbeddedPhoto {
         &self.photos[path]
+    }
+
+    /// The quality of a photo's face, if it has one.
+    pub(super) fn quality(&self, path: &Path) -> Option<FaceQuality> {
+        let decoder = self.recognizer.pack().entry().detector.decoder;
+        self.get(path).measured.map(|measured| FaceQuality::new(measured, decoder))
     }
 
     pub(super) fn len(&self) -> usize {
@@ -76,6 +85,7 @@ struct Kept {
     size: u64,
     mtime_ns: u128,
     face: Option<Face>,
+    measured: Option<FaceMeasurements>,
     embedding: Vec<f32>,
 }
 
@@ -101,7 +111,8 @@ impl EmbeddingOptions {
         for path in paths {
             match kept.remove(&root.join(path)) {
                 Some(photo) if file_state(&root.join(path)) == Some((photo.size, photo.mtime_ns)) => {
-                    photos.insert(path.to_owned(), EmbeddedPhoto { embedding: photo.embedding, face: photo.face });
+                    let Kept { face, measured, embedding, .. } = photo;
+                    photos.insert(path.to_owned(), EmbeddedPhoto { embedding, face, measured });
                 }
                 _ => missing.push(path),
             }
@@ -132,7 +143,7 @@ impl EmbeddingOptions {
         let detector = pack.entry().detector.networks.iter().map(|network| network.sha256.clone());
         let (options, entry) = (self.photo.detect(), &pack.entry().detector);
         Origin {
-            facerecog_embeddings: 1,
+            facerecog_embeddings: 2,
             pack: detector.chain([digest, pack.entry().precision.name().to_owned()]).collect(),
             detection: format!(
                 "min_face {} min_score {} max_faces {} try_turned {}",
@@ -148,12 +159,17 @@ impl EmbeddingOptions {
 fn embed(recognizer: &Recognizer, path: &Path, limits: &Limits) -> Result<EmbeddedPhoto, CliError> {
     let photo = Photo::open(path, limits)?;
     let faces = recognizer.detect(&photo)?;
-    let face = nearest_to_center(&photo, &faces).cloned();
-    let embedding = match &face {
-        Some(face) => recognizer.embed(&photo, face)?,
-        None => recognizer.embed_center_crop(&photo)?,
-    };
-    Ok(EmbeddedPhoto { embedding: embedding.values().to_owned(), face })
+    Ok(match nearest_to_center(&photo, &faces) {
+        Some(face) => {
+            let EmbeddedFace { face, quality, embedding } = recognizer.embed(&photo, face)?;
+            let embedding = embedding.values().to_owned();
+            EmbeddedPhoto { embedding, face: Some(face), measured: Some(quality.measured) }
+        }
+        None => {
+            let embedding = recognizer.embed_center_crop(&photo)?.values().to_owned();
+            EmbeddedPhoto { embedding, face: None, measured: None }
+        }
+    })
 }
 
 fn nearest_to_center<'a>(photo: &Photo, faces: &'a [Face]) -> Option<&'a Face> {
@@ -209,8 +225,8 @@ fn write_kept(
     let of_photo = |(path, photo): (&PathBuf, &EmbeddedPhoto)| {
         let path = root.join(path);
         let (size, mtime_ns) = file_state(&path)?;
-        let EmbeddedPhoto { embedding, face } = photo.clone();
-        Some(Kept { photo: path, size, mtime_ns, face, embedding })
+        let EmbeddedPhoto { embedding, face, measured } = photo.clone();
+        Some(Kept { photo: path, size, mtime_ns, face, measured, embedding })
     };
     let mut all: Vec<Kept> = photos.iter().filter_map(of_photo).chain(others.into_values()).collect();
     all.sort_by(|a, b| a.photo.cmp(&b.photo));
@@ -240,7 +256,7 @@ mod tests {
     }
 
     fn origin(detection: &str) -> Origin {
-        Origin { facerecog_embeddings: 1, pack: vec!["a".into()], detection: detection.into() }
+        Origin { facerecog_embeddings: 2, pack: vec!["a".into()], detection: detection.into() }
     }
 
     #[test]
@@ -256,13 +272,16 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("a.jpg"), "photo").unwrap();
         let embedding = vec![0.1 + 0.2, f32::MIN_POSITIVE, -1.0 / 3.0];
-        let photo = EmbeddedPhoto { embedding: embedding.clone(), face: Some(face(1.0 / 3.0)) };
+        let measured = FaceMeasurements { sharpness: -1.0 / 3.0, ..FaceMeasurements::default() };
+        let photo =
+            EmbeddedPhoto { embedding: embedding.clone(), face: Some(face(1.0 / 3.0)), measured: Some(measured) };
         let file = dir.path().join("kept");
         let photos = HashMap::from([(PathBuf::from("a.jpg"), photo)]);
         write_kept(&file, &origin("x"), dir.path(), &photos, HashMap::new()).unwrap();
         let kept = read_kept(&file, &origin("x")).unwrap();
         let read = &kept[&dir.path().join("a.jpg")];
         assert_eq!((&read.embedding, &read.face, read.size), (&embedding, &Some(face(1.0 / 3.0)), 5));
+        assert_eq!(read.measured, Some(measured));
         // Made another way they are of no use.
         assert!(read_kept(&file, &origin("y")).unwrap().is_empty());
     }

@@ -4,6 +4,7 @@ mod calibrate;
 mod detection;
 mod embedding;
 mod identification;
+mod quality;
 mod report;
 mod verification;
 
@@ -28,6 +29,7 @@ enum What {
     Verification(verification::Verification),
     Identification(identification::Identification),
     Detection(detection::Detection),
+    Quality(quality::Quality),
     Calibrate(calibrate::Calibrate),
 }
 
@@ -37,6 +39,7 @@ impl Eval {
             What::Verification(verification) => verification.run(session),
             What::Identification(identification) => identification.run(session),
             What::Detection(detection) => detection.run(session),
+            What::Quality(quality) => quality.run(session),
             What::Calibrate(calibrate) => calibrate.run(session),
         }
     }

@@ -1,6 +1,7 @@
 //! What the engine found, in the words of the proto.
 
 use facerecog_engine::detect::Face;
+use facerecog_engine::quality::FaceQuality;
 use facerecog_engine::recognizer::{Match, RecognizedFace};
 
 use super::proto;
@@ -15,19 +16,19 @@ pub(super) fn recognize_response(recognized: Recognized, include_embeddings: boo
 fn recognized_face(recognized: RecognizedFace, include_embeddings: bool) -> proto::RecognizedFace {
     let embedding = if include_embeddings { recognized.embedding.values().to_vec() } else { Vec::new() };
     proto::RecognizedFace {
-        face: Some(face(&recognized.face, recognized.quality)),
+        face: Some(face(&recognized.face, &recognized.quality)),
         matches: recognized.matches.into_iter().map(matched).collect(),
         embedding,
     }
 }
 
-pub(super) fn face(face: &Face, quality: f32) -> proto::Face {
+pub(super) fn face(face: &Face, quality: &FaceQuality) -> proto::Face {
     let bbox = face.bbox;
     proto::Face {
         bounding_box: Some(proto::BoundingBox { x: bbox.x, y: bbox.y, width: bbox.width, height: bbox.height }),
         score: face.score,
         landmarks: face.landmarks.iter().map(|point| proto::Point { x: point.x, y: point.y }).collect(),
-        quality,
+        quality: quality.score,
     }
 }
 

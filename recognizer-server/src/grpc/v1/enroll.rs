@@ -3,7 +3,6 @@
 use std::time::Instant;
 
 use bytes::Bytes;
-use facerecog_engine::detect::Face;
 use facerecog_engine::gallery::{EnrolmentReport, Gallery, image_name_of};
 use tonic::{Code, Request, Response, Status};
 
@@ -66,17 +65,15 @@ impl RecognizerService {
         let image_name = known_name::image_name(image_name, &person, &file.content)?;
         let photo = self.photos.decode(&file, &self.engine, 0.0)?;
         let faces = self.engine.embed_faces(&photo).map_err(|error| identify_status(&error.into()))?;
-        let (faces, embeddings): (Vec<Face>, Vec<_>) = faces.into_iter().unzip();
-
         let mut rejections = self.changes.checks.rejections(&faces);
         if is_taken(&image_name, gallery) {
             rejections.push(duplicate(&image_name));
         }
-        if let Some(embedding) = embeddings.first().filter(|_| !allow_unlike) {
+        if let Some(face) = faces.first().filter(|_| !allow_unlike) {
             let threshold = self.engine.pack().decision().threshold;
-            rejections.extend(unlike(embedding, &person, gallery, threshold));
+            rejections.extend(unlike(&face.embedding, &person, gallery, threshold));
         }
-        let face = faces.first().map(|face| answer::face(face, self.engine.quality(face)));
+        let face = faces.first().map(|face| answer::face(&face.face, &face.quality));
         Ok(Candidate { person, image_name, content: file.content, face, rejections })
     }
 

@@ -1,8 +1,8 @@
 //! What a photo must be like to be taken for a known one.
 
-use facerecog_engine::detect::Face;
 use facerecog_engine::embed::{Embedding, distance};
 use facerecog_engine::gallery::Gallery;
+use facerecog_engine::recognizer::EmbeddedFace;
 
 use super::proto::{RejectCode, Rejection};
 
@@ -17,8 +17,8 @@ pub(in crate::grpc) struct EnrolmentChecks {
 
 impl EnrolmentChecks {
     /// What is against the `faces` of a photo, largest first.
-    pub(super) fn rejections(&self, faces: &[Face]) -> Vec<Rejection> {
-        let Some(face) = faces.first() else {
+    pub(super) fn rejections(&self, faces: &[EmbeddedFace]) -> Vec<Rejection> {
+        let Some(EmbeddedFace { face, .. }) = faces.first() else {
             return vec![rejection(RejectCode::NoFace, "no face was found".into())];
         };
         let mut rejections = Vec::new();
@@ -63,19 +63,29 @@ pub(super) fn rejection(code: RejectCode, message: String) -> Rejection {
 
 #[cfg(test)]
 mod tests {
+    use facerecog_engine::detect::Face;
+    use facerecog_engine::embed::Metric;
+    use facerecog_engine::model::Decoder;
+    use facerecog_engine::quality::{FaceMeasurements, FaceQuality};
     use facerecog_engine::{BoundingBox, Point};
 
     use super::*;
 
-    fn face(side: f32, score: f32) -> Face {
-        Face { bbox: BoundingBox::new(0.0, 0.0, side / 2.0, side), score, landmarks: [Point::default(); 5] }
+    fn face(side: f32, score: f32) -> EmbeddedFace {
+        let bbox = BoundingBox::new(0.0, 0.0, side / 2.0, side);
+        EmbeddedFace {
+            face: Face { bbox, score, landmarks: [Point::default(); 5] },
+            quality: FaceQuality::new(FaceMeasurements::default(), Decoder::Mtcnn),
+            embedding: Embedding::new(vec![1.0], Metric::Cosine),
+        }
     }
 
     #[test]
     fn each_fault_has_its_code() {
         let checks = EnrolmentChecks { min_face: 80.0, min_score: 0.9 };
-        let codes =
-            |faces: &[Face]| -> Vec<RejectCode> { checks.rejections(faces).iter().map(Rejection::code).collect() };
+        let codes = |faces: &[EmbeddedFace]| -> Vec<RejectCode> {
+            checks.rejections(faces).iter().map(Rejection::code).collect()
+        };
         assert_eq!(codes(&[]), [RejectCode::NoFace]);
         assert_eq!(codes(&[face(80.0, 0.9)]), []);
         assert_eq!(codes(&[face(79.0, 0.9)]), [RejectCode::FaceTooSmall]);

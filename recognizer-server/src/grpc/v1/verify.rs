@@ -1,8 +1,7 @@
 //! `Verify`: whether two photos show the same person.
 
-use facerecog_engine::detect::Face;
-use facerecog_engine::embed::Embedding;
 use facerecog_engine::model::ModelError;
+use facerecog_engine::recognizer::EmbeddedFace;
 use tonic::{Request, Response, Status};
 
 use super::proto::{VerifyRequest, VerifyResponse};
@@ -62,9 +61,8 @@ impl RecognizerService {
         let first = self.largest_face(first, stages).map_err(|status| of_photo("first", &status))?;
         caller.still_waits()?;
         let second = self.largest_face(second, stages).map_err(|status| of_photo("second", &status))?;
-        let shown = |found: &Option<(Face, Embedding)>| {
-            found.as_ref().map(|(face, _)| answer::face(face, self.engine.quality(face)))
-        };
+        let shown =
+            |found: &Option<EmbeddedFace>| found.as_ref().map(|found| answer::face(&found.face, &found.quality));
         let pack = self.engine.pack();
         let decided = pack.decision().for_search(self.rule, 1, pack.name());
         let mut response = VerifyResponse {
@@ -73,8 +71,8 @@ impl RecognizerService {
             second: shown(&second),
             ..VerifyResponse::default()
         };
-        if let (Some((_, first)), Some((_, second))) = (&first, &second) {
-            let comparison = self.engine.compare(first, second);
+        if let (Some(first), Some(second)) = (&first, &second) {
+            let comparison = self.engine.compare(&first.embedding, &second.embedding);
             response.same = comparison.distance < response.threshold;
             response.similarity = comparison.similarity;
             response.distance = comparison.distance;
@@ -83,13 +81,12 @@ impl RecognizerService {
         Ok(response)
     }
 
-    fn largest_face(&self, file: &PhotoFile, stages: &mut Stages) -> Result<Option<(Face, Embedding)>, Status> {
+    fn largest_face(&self, file: &PhotoFile, stages: &mut Stages) -> Result<Option<EmbeddedFace>, Status> {
         let network_failed = |error: ModelError| identify_status(&error.into());
         let photo = timed(&mut stages.decode, || self.photos.decode(file, &self.engine, 0.0))?;
         let faces = timed(&mut stages.detect, || self.engine.detect(&photo));
         let Some(face) = faces.map_err(network_failed)?.into_iter().next() else { return Ok(None) };
         stages.faces += 1;
-        let embedding = timed(&mut stages.embed, || self.engine.embed(&photo, &face));
-        Ok(Some((face, embedding.map_err(network_failed)?)))
+        timed(&mut stages.embed, || self.engine.embed(&photo, &face)).map(Some).map_err(network_failed)
     }
 }
