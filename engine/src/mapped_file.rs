@@ -1,4 +1,4 @@
-//! The index file as memory. The only unsafe code of the gallery.
+//! Files as memory: the index, and networks that are not inside this library. The only unsafe code of this crate.
 
 use std::fs::File;
 use std::io;
@@ -10,34 +10,35 @@ use memmap2::Mmap;
 
 /// A file mapped for reading, or nothing.
 #[derive(Debug)]
-pub(super) struct Mapping(Option<Mmap>);
+pub(crate) struct Mapping(Option<Mmap>);
 
 impl Mapping {
     /// Maps the whole of `file`.
-    pub(super) fn open(file: &File) -> io::Result<Self> {
-        // SAFETY: the bytes must not change while they are mapped. Generations are immutable: a
-        // writer fills them under another name, renames them once and never touches them again,
-        // and deleting one leaves mapped pages alone. Someone who edits a generation in place
-        // breaks that promise; nothing here trusts the bytes for memory safety (each access is
-        // bounds-checked and strings are validated when they are read), and a file cut short ends
-        // the process with SIGBUS, as with every mapped file.
+    pub(crate) fn open(file: &File) -> io::Result<Self> {
+        // SAFETY: the bytes must not change while they are mapped. Generations of the index are
+        // immutable: a writer fills them under another name, renames them once and never touches
+        // them again, and deleting one leaves mapped pages alone. Networks are brought into their
+        // folder in the same way. Someone who edits such a file in place breaks that promise;
+        // nothing here trusts the bytes for memory safety (each access is bounds-checked and
+        // strings are validated when they are read), and a file cut short ends the process with
+        // SIGBUS, as with every mapped file.
         let map = unsafe { Mmap::map(file)? };
         Ok(Self(Some(map)))
     }
 
     /// No bytes at all.
-    pub(super) fn empty() -> Self {
+    pub(crate) fn empty() -> Self {
         Self(None)
     }
 
-    pub(super) fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         self.0.as_deref().unwrap_or_default()
     }
 
     /// Asks for large pages where the bytes of `range`, which ends within the file, have yet to be read: going through
     /// all of them is a third faster than through pages that were read in one by one. What the system cannot do is
     /// no error.
-    pub(super) fn will_be_scanned(&self, range: &Range<usize>) {
+    pub(crate) fn will_be_scanned(&self, range: &Range<usize>) {
         #[cfg(target_os = "linux")]
         if let Some(map) = &self.0
             && !range.is_empty()
@@ -51,7 +52,7 @@ impl Mapping {
 
     /// The bytes of `range` as numbers in the machine's byte order. `range` starts at a multiple of
     /// 4 and ends within the file; none are returned otherwise.
-    pub(super) fn floats(&self, range: Range<usize>) -> &[f32] {
+    pub(crate) fn floats(&self, range: Range<usize>) -> &[f32] {
         let bytes = self.bytes().get(range).unwrap_or_default();
         // SAFETY: every bit pattern is an f32, and `align_to` yields only what is aligned.
         let (before, floats, _) = unsafe { bytes.align_to::<f32>() };
