@@ -7,6 +7,8 @@ use std::ops::Range;
 #[cfg(target_os = "linux")]
 use memmap2::Advice;
 use memmap2::Mmap;
+#[cfg(unix)]
+use memmap2::UncheckedAdvice;
 
 /// A file mapped for reading, or nothing.
 #[derive(Debug)]
@@ -48,6 +50,20 @@ impl Mapping {
         }
         #[cfg(not(target_os = "linux"))]
         let _ = range;
+    }
+
+    /// Gives back the memory of what was read so far; what is asked for again is read from the file again. What the
+    /// system cannot do is no error.
+    pub(crate) fn was_read(&self) {
+        #[cfg(unix)]
+        if let Some(map) = &self.0 {
+            // SAFETY: the mapping is shared and of a file, and nobody writes through it: pages hold nothing but the
+            // file's bytes, and dropped ones are filled from it when they are touched next.
+            let advised = unsafe { map.unchecked_advise(UncheckedAdvice::DontNeed) };
+            if let Err(error) = advised {
+                tracing::debug!(%error, "what was read of a file stays in memory");
+            }
+        }
     }
 
     /// The bytes of `range` as numbers in the machine's byte order. `range` starts at a multiple of

@@ -26,25 +26,31 @@ struct TheirFace {
     score: f32,
 }
 
-/// Width and height of the photos: multiples of the largest stride, so that InsightFace leaves them as they are where the
-/// file takes any size.
-const SIZES: [(&str, u32, u32); 3] =
+/// A photo, and width and height of what is cut from it.
+type Cut = (&'static str, u32, u32);
+
+/// Of multiples of the largest stride, so that InsightFace leaves them as they are where the file takes any size.
+const ANY_SIZE: [Cut; 3] =
     [("examples/astronaut.jpg", 512, 512), ("examples/coffee.jpg", 512, 384), ("examples/chelsea.png", 384, 256)];
+
+/// As wide or as high as the file's size. A photo that was resized would differ by a level here and there, by which random
+/// weights give other boxes.
+const ONE_SIZE: [Cut; 3] =
+    [("known_people/obama.jpg", 640, 427), ("known_people/biden.jpg", 500, 640), ("known_people/obama.jpg", 640, 640)];
 
 #[test]
 fn faces_of_a_file_of_one_size_are_those_of_insightface() {
-    // Photos are made larger to fill it: OpenCV's pixels and ours differ by one level, where they do.
-    compare("scrfd-500m", 0.02);
+    compare("scrfd-500m", &ONE_SIZE);
 }
 
 #[test]
 fn faces_of_a_file_of_any_size_with_a_batch_and_normalisations_are_those_of_insightface() {
-    compare("scrfd-500m-dynamic", 1e-3);
+    compare("scrfd-500m-dynamic", &ANY_SIZE);
 }
 
 #[test]
 fn faces_at_five_strides_with_one_anchor_are_those_of_insightface() {
-    compare("scrfd-500m-five", 1e-3);
+    compare("scrfd-500m-five", &ANY_SIZE);
 }
 
 #[test]
@@ -65,12 +71,15 @@ fn another_kind_of_network_is_refused() {
     }
 }
 
-/// Holds the faces of a file's network against InsightFace's; numbers may differ by a part of the box's longest side.
-fn compare(name: &str, tolerance: f32) {
+/// Numbers may differ by so much of the box's longest side, and scores by so much.
+const TOLERANCE: f32 = 1e-3;
+
+/// Holds the faces of a file's network against InsightFace's.
+fn compare(name: &str, cuts: &[Cut]) {
     let dir = tempfile::tempdir().unwrap();
     let file = made(name, dir.path());
     let detector = detector(&file).unwrap();
-    let photos: Vec<(PathBuf, Photo)> = SIZES.iter().map(|size| cut(*size, dir.path())).collect();
+    let photos: Vec<(PathBuf, Photo)> = cuts.iter().map(|part| cut(*part, dir.path())).collect();
     let printed = support::peers::output_of(
         support::peers::script("scrfd_insightface.py").arg(&file).args(photos.iter().map(|(path, _)| path)),
     );
@@ -87,7 +96,7 @@ fn compare(name: &str, tolerance: f32) {
         for theirs in &answer.faces {
             // Equal scores have no order.
             let nearest = ours.iter().map(|ours| distance(ours, theirs)).min_by(f32::total_cmp).unwrap();
-            assert!(nearest <= tolerance, "{name} {}: {:?} is {nearest} away", path.display(), theirs.bbox);
+            assert!(nearest <= TOLERANCE, "{name} {}: {:?} is {nearest} away", path.display(), theirs.bbox);
             farthest = farthest.max(nearest);
         }
     }
@@ -104,18 +113,20 @@ fn distance(ours: &Face, theirs: &TheirFace) -> f32 {
 }
 
 /// The top left of a photo, as a file without loss and as we read it.
-fn cut((name, width, height): (&str, u32, u32), dir: &Path) -> (PathBuf, Photo) {
+fn cut((name, width, height): Cut, dir: &Path) -> (PathBuf, Photo) {
     let photo = support::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name));
     let rows = photo.rgb().chunks_exact(photo.width() as usize * 3).take(height as usize);
     let pixels: Vec<u8> = rows.flat_map(|row| &row[..width as usize * 3]).copied().collect();
-    let path = dir.join(Path::new(name).with_extension("png").file_name().unwrap());
+    let stem = Path::new(name).file_stem().unwrap().to_str().unwrap();
+    let path = dir.join(format!("{stem}-{width}x{height}.png"));
     image::save_buffer(&path, &pixels, width, height, image::ExtendedColorType::Rgb8).expect("the photo is written");
     (path, Photo::from_rgb(width, height, pixels))
 }
 
 /// A network of random weights.
 fn made(name: &str, dir: &Path) -> PathBuf {
-    let printed = support::peers::output_of(support::peers::script("../../benches/compare/shapes.py").arg(name).arg(dir));
+    let printed =
+        support::peers::output_of(support::peers::script("../../benches/compare/shapes.py").arg(name).arg(dir));
     PathBuf::from(String::from_utf8(printed).expect("a path in UTF-8").trim_end())
 }
 

@@ -86,16 +86,20 @@ fn sface_becomes_a_pack_whose_embeddings_are_those_of_opencv() {
     let workplace = Workplace::new();
     let file = workplace.made("sface");
     let record = workplace.added(&file, &["--kind", "sface", "--pack", "my-sface", "--detector", "builtin"]);
-    assert_eq!((&record["pack"], &record["dims"], &record["input_side"]), (&json!("my-sface"), &json!(128), &json!(112)));
+    assert_eq!(
+        (&record["pack"], &record["dims"], &record["input_side"]),
+        (&json!("my-sface"), &json!(128), &json!(112))
+    );
     assert_eq!((&record["run_by"], &record["licence"]), (&json!("kernels"), &json!("Apache-2.0")));
-    assert_eq!((&record["measured"], &record["threshold"]), (&json!(false), &json!(1.128_f32)));
+    assert_eq!((&record["measured"], &record["threshold"]), (&json!(false), &json!(1.128)));
     assert!(record["difference"].as_f64().unwrap() < 1e-4, "{record}");
     assert!(record["next"].as_str().unwrap().starts_with("recognizer --pack my-sface eval calibrate"), "{record}");
     assert_eq!(fs::read(workplace.models.path().join("sface.onnx")).unwrap(), fs::read(&file).unwrap());
     as_opencv(&workplace, "sface", &file, "my-sface");
 
-    let verified = answers(&workplace.run(&["--pack", "my-sface", "verify", "known_people/obama.jpg", "examples/obama2.jpg"]));
-    assert_eq!(verified[0]["threshold"], json!(1.128_f32));
+    let verified =
+        answers(&workplace.run(&["--pack", "my-sface", "verify", "known_people/obama.jpg", "examples/obama2.jpg"]));
+    assert_eq!(verified[0]["threshold"], json!(1.128));
     let index = workplace.models.path().join("index");
     let index = ["--known", "known_people", "--index", index.to_str().unwrap()];
     let identified =
@@ -209,7 +213,11 @@ fn files_that_are_no_embedder_are_refused_with_the_reason() {
     workplace.refused(workplace.files.path(), &arguments, &["not a regular file"]);
     workplace.refused(&workplace.file("empty.onnx", b""), &arguments, &["empty.onnx", "no ONNX file"]);
     workplace.refused(&workplace.file("photo.onnx", b"\x89PNG and more"), &arguments, &["photo.onnx", "no ONNX file"]);
-    workplace.refused(&workplace.file("cut.onnx", &sface[..sface.len() / 2]), &arguments, &["cut.onnx", "a part of one"]);
+    workplace.refused(
+        &workplace.file("cut.onnx", &sface[..sface.len() / 2]),
+        &arguments,
+        &["cut.onnx", "a part of one"],
+    );
     workplace.refused(
         &support::repository().join("models/mtcnn_rnet.onnx"),
         &arguments,
@@ -228,9 +236,8 @@ fn files_that_are_no_embedder_are_refused_with_the_reason() {
         ("map", "an embedding"),
         ("external", "weights in another file"),
     ] {
-        let printed = support::peers::output_of(
-            support::peers::script("odd_embedders.py").arg(name).arg(workplace.files.path()),
-        );
+        let printed =
+            support::peers::output_of(support::peers::script("odd_embedders.py").arg(name).arg(workplace.files.path()));
         let file = PathBuf::from(String::from_utf8(printed).unwrap().trim_end());
         workplace.refused(&file, &arguments, &[&format!("{name}.onnx"), says]);
     }

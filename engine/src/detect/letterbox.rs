@@ -106,6 +106,11 @@ mod tests {
         assert_eq!((wide.width, wide.height, wide.size()), (640, 213, [640, 640]));
         let high = Letterbox::of_size((10, 1000), [480, 640]);
         assert_eq!((high.width, high.height, high.size()), (4, 480, [480, 640]));
+        let face =
+            Face { bbox: BoundingBox::new(64.0, 32.0, 16.0, 8.0), score: 0.5, landmarks: [Point::new(64.0, 213.0); 5] };
+        let found = wide.in_photo(&face);
+        assert_eq!((found.bbox.x, found.bbox.width), (100.0, 25.0));
+        assert_eq!((found.landmarks[0].x, found.landmarks[0].y), (100.0, 333.0));
         // Made larger too: it takes no more time, and smaller faces are found.
         let small = Letterbox::of_size((320, 320), [640, 640]);
         assert_eq!((small.width, small.height, small.reduction()), (640, 640, Reduction::None));

@@ -110,7 +110,7 @@ impl Detector {
         match self {
             Self::Mtcnn(_) => mtcnn::reduction((width, height), options.min_face),
             Self::Scrfd(scrfd) => scrfd.reduction((width, height), options.min_face),
-            Self::Yunet(_) => yunet::reduction((width, height), options.min_face),
+            Self::Yunet(yunet) => yunet.reduction((width, height), options.min_face),
         }
     }
 }

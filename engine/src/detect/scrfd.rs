@@ -164,8 +164,10 @@ fn heads(outputs: &[Output], [height, width]: [usize; 2]) -> Result<(Vec<Head>, 
             return Err("it answers a black image with numbers that are not finite".to_owned());
         }
         if kind == 0 && !output.values.iter().all(|score| (0.0..=1.0).contains(score)) {
-            return Err("its scores are not within 0…1; export it with the sigmoid, as InsightFace's scrfd2onnx.py does"
-                .to_owned());
+            return Err(
+                "its scores are not within 0…1; export it with the sigmoid, as InsightFace's scrfd2onnx.py does"
+                    .to_owned(),
+            );
         }
         kinds[kind].push((output.values.len() / columns, index));
     }

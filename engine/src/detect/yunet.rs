@@ -56,7 +56,7 @@ impl Yunet {
 
     /// Faces in photo pixels, best score first.
     pub(super) fn detect(&self, view: &View<'_>, min_score: f32, min_face: f32) -> Result<Vec<Face>, ModelError> {
-        let letterbox = letterbox((view.width(), view.height()), min_face);
+        let letterbox = self.letterbox((view.width(), view.height()), min_face);
         let [height, width] = letterbox.size();
         let outputs = self.network.run(height, width, &letterbox.planes(view, ChannelOrder::BGR))?;
 
@@ -69,6 +69,18 @@ impl Yunet {
         let boxes: Vec<_> = faces.iter().map(|face| (truncated(&face.bbox), face.score)).collect();
         let kept = non_maximum_suppression(&boxes, NMS_IOU, Overlap::Union);
         Ok(kept.into_iter().map(|kept| letterbox.in_photo(&faces[kept])).collect())
+    }
+
+    /// The most that a photo may be reduced without showing the network less.
+    pub(super) fn reduction(&self, size: (u32, u32), min_face: f32) -> Reduction {
+        self.letterbox(size, min_face).reduction()
+    }
+
+    fn letterbox(&self, photo: (u32, u32), min_face: f32) -> Letterbox {
+        match self.network.size() {
+            Some(size) => Letterbox::of_size(photo, size),
+            None => Letterbox::of_any_size(photo, min_face, SIDE_MULTIPLE),
+        }
     }
 
     fn decode(
@@ -113,15 +125,6 @@ impl Yunet {
         }
         Ok(())
     }
-}
-
-/// The most that a photo may be reduced so that the detector still shrinks it.
-pub(super) fn reduction(size: (u32, u32), min_face: f32) -> Reduction {
-    letterbox(size, min_face).reduction()
-}
-
-fn letterbox(photo: (u32, u32), min_face: f32) -> Letterbox {
-    Letterbox::of_any_size(photo, min_face, SIDE_MULTIPLE)
 }
 
 /// The box in whole pixels, in which OpenCV compares boxes; it decides which of two small faces side

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use facerecog_kernels::network::{Precision, Ranges};
 
-use super::ModelError;
 use super::calibration::Recorder;
 use super::explanation::Explanation;
 use super::fused::FusedNetwork;
 use super::onnx_file::OnnxFile;
 use super::tract::TractNetwork;
+use super::{ModelError, NetworkBytes};
 
 /// An ONNX network with one image input, `[1, 3, height, width]` f32, NCHW.
 #[derive(Debug)]
@@ -56,8 +56,28 @@ impl Network {
     /// As [`parse`](Self::parse). Also when the network cannot run in this precision here: another than f32 takes a CPU
     /// that has it, and a network whose every operation our kernels know.
     pub fn parse_in(name: &str, onnx: &[u8], precision: Precision, ranges: &Ranges) -> Result<Self, ModelError> {
+        Self::parse_and_tell(name, onnx, precision, ranges, || {})
+    }
+
+    /// Parses a network's file as [`parse_in`](Self::parse_in) does, and gives its memory back as soon as it was read.
+    pub(super) fn parse_file(
+        name: &str,
+        bytes: &NetworkBytes,
+        precision: Precision,
+        ranges: &Ranges,
+    ) -> Result<Self, ModelError> {
+        Self::parse_and_tell(name, bytes, precision, ranges, || bytes.were_read())
+    }
+
+    fn parse_and_tell(
+        name: &str,
+        onnx: &[u8],
+        precision: Precision,
+        ranges: &Ranges,
+        read: impl Fn(),
+    ) -> Result<Self, ModelError> {
         let file = OnnxFile::parse(onnx).map_err(|reason| failure(name, reason))?;
-        let runner = match FusedNetwork::new(&file, precision, ranges) {
+        let runner = match FusedNetwork::new(&file, precision, ranges, &read) {
             Ok(network) => Runner::Fused(network),
             Err(reason) if precision != Precision::F32 => {
                 return Err(failure(name, format!("it cannot run in {}: {reason}", precision.name())));
@@ -65,6 +85,7 @@ impl Network {
             Err(reason) => {
                 tracing::info!(network = name, %reason, "run by tract");
                 let network = TractNetwork::parse(onnx).map_err(|error| failure(name, format!("{error:#}")))?;
+                read();
                 Runner::Tract(Box::new(network), reason.to_string())
             }
         };

@@ -37,6 +37,13 @@ impl NetworkBytes {
         Self(Bytes::Inside(bytes))
     }
 
+    /// Gives back the memory of a mapped file, which is read anew where it is looked at again.
+    pub(super) fn were_read(&self) {
+        if let Bytes::Mapped(mapping) = &self.0 {
+            mapping.was_read();
+        }
+    }
+
     /// sha256 of the bytes in lowercase hexadecimal.
     pub fn sha256(&self) -> String {
         Sha256::digest(&**self).iter().map(|byte| format!("{byte:02x}")).collect()

@@ -38,7 +38,8 @@ impl<'a> OnnxFile<'a> {
         let (mut graph, mut initializers) = (GraphProto::default(), HashMap::new());
         for part in graphs.iter().copied() {
             let mut encoded = Vec::new();
-            let rest: GraphProto = without(INITIALIZER_OF_GRAPH, part, |tensor| encoded.push(tensor)).map_err(broken)?;
+            let rest: GraphProto =
+                without(INITIALIZER_OF_GRAPH, part, |tensor| encoded.push(tensor)).map_err(broken)?;
             graph.merge(rest.encode_to_vec().as_slice()).map_err(broken)?;
             for tensor in encoded {
                 let weights = Weights::parse(tensor).map_err(broken)?;
@@ -151,7 +152,8 @@ mod tests {
 
     #[test]
     fn no_part_of_a_file_is_a_panic() {
-        let bytes = facerecog_models::builtin("ccf1f0997a32e6f78e6b38479e2c6c12d6e7fdd62976f319cba49f78d526b685").unwrap();
+        let bytes =
+            facerecog_models::builtin("ccf1f0997a32e6f78e6b38479e2c6c12d6e7fdd62976f319cba49f78d526b685").unwrap();
         for end in (0..bytes.len()).step_by(7) {
             // A cut between fields leaves a message.
             let _ = OnnxFile::parse(&bytes[..end]);

@@ -122,7 +122,7 @@ impl Pack {
     }
 
     fn network(&self, NetworkFile { file, sha256, onnx }: &NetworkFile) -> Result<Network, ModelError> {
-        let network = Network::parse_in(file, onnx, self.entry.precision, &self.calibration.ranges(sha256))?;
+        let network = Network::parse_file(file, onnx, self.entry.precision, &self.calibration.ranges(sha256))?;
         match &self.recorder {
             Some(recorder) => network.recording(Arc::clone(recorder), sha256),
             None => Ok(network),

@@ -55,7 +55,8 @@ impl Constant {
             return Self::read(&TensorProto { raw_data: raw.to_vec(), ..tensor.clone() });
         }
         let shape: Option<Vec<usize>> = tensor.dims.iter().map(|&side| usize::try_from(side).ok()).collect();
-        let numbers = shape.as_ref().and_then(|shape| shape.iter().try_fold(1, |all: usize, &side| all.checked_mul(side)));
+        let numbers =
+            shape.as_ref().and_then(|shape| shape.iter().try_fold(1, |all: usize, &side| all.checked_mul(side)));
         let (numbers, rest) = (numbers.zip(Some(raw.as_chunks().0)), raw.len() % size_of::<f32>());
         match (shape, numbers) {
             (Some(shape), Some((numbers, chunks))) if chunks.len() == numbers && rest == 0 => {

@@ -39,9 +39,16 @@ pub(super) struct FusedNetwork {
 }
 
 impl FusedNetwork {
-    /// Translates an ONNX file. `ranges` are for [`Precision::Int8`] alone.
-    pub(super) fn new(file: &OnnxFile<'_>, precision: Precision, ranges: &Ranges) -> Result<Self, NotFused> {
+    /// Translates an ONNX file. `ranges` are for [`Precision::Int8`] alone. `read` is called when the file is no longer
+    /// looked at, before weights are packed.
+    pub(super) fn new(
+        file: &OnnxFile<'_>,
+        precision: Precision,
+        ranges: &Ranges,
+        read: impl Fn(),
+    ) -> Result<Self, NotFused> {
         let Translation { graph, outputs } = translate::translate(file)?;
+        read();
         let instructions = Kernels::chosen().instructions();
         let network = match precision {
             Precision::F32 | Precision::Bf16 => Network::compile(graph, instructions, precision)?,

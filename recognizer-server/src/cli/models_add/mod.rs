@@ -133,10 +133,8 @@ const DETECTOR_MIN_SCORE: f32 = 0.5;
 const TRIED_SIDE: u32 = 320;
 
 fn channels(text: &str) -> Result<[f32; 3], String> {
-    let numbers: Option<Vec<f32>> = text
-        .split(',')
-        .map(|number| number.trim().parse().ok().filter(|number: &f32| number.is_finite()))
-        .collect();
+    let numbers: Option<Vec<f32>> =
+        text.split(',').map(|number| number.trim().parse().ok().filter(|number: &f32| number.is_finite())).collect();
     match numbers.as_deref() {
         Some(&[all]) => Ok([all; 3]),
         Some(&[a, b, c]) => Ok([a, b, c]),
@@ -192,7 +190,9 @@ impl Add {
         let (mut embedder, embedder_file, threshold, about_threshold) = self.embedder(session, detector.decoder)?;
         let bytes = match &embedder_file {
             Some(brought) => open(&brought.path)?,
-            None => session.manifest.network_bytes(&self.embedder_text(), &embedder.network, Some(&session.models_dir))?,
+            None => {
+                session.manifest.network_bytes(&self.embedder_text(), &embedder.network, Some(&session.models_dir))?
+            }
         };
         let input = EmbedderInput {
             side: embedder.input_side,
@@ -334,7 +334,8 @@ impl Add {
         let preset = self.kind.unwrap_or(Kind::Arcface).preset();
         let template = self.template.unwrap_or(preset.template);
         let text = |text: Option<&str>| text.map(str::to_owned);
-        let (licence, source) = (self.licence.clone().or(text(preset.licence)), self.source.clone().or(text(preset.source)));
+        let (licence, source) =
+            (self.licence.clone().or(text(preset.licence)), self.source.clone().or(text(preset.source)));
         let brought = brought(&self.embedder, licence, source, "")?;
         let embedder = EmbedderEntry {
             network: brought.file.clone(),
@@ -365,9 +366,11 @@ impl Add {
 /// Whether all files of a pack's detector are in the models folder, or inside the program.
 fn is_here(pack: &str, session: &Session) -> bool {
     let Ok(entry) = session.manifest.entry(pack) else { return false };
-    entry.detector.networks.iter().all(|file| {
-        file.is_builtin() || models_fetch::check(&session.models_dir.join(&file.file), file).is_ok()
-    })
+    entry
+        .detector
+        .networks
+        .iter()
+        .all(|file| file.is_builtin() || models_fetch::check(&session.models_dir.join(&file.file), file).is_ok())
 }
 
 fn open(path: &Path) -> Result<NetworkBytes, CliError> {
@@ -382,7 +385,10 @@ fn brought(path: &Path, licence: Option<String>, source: Option<String>, option:
     })?;
     let name = path.file_name().and_then(|name| name.to_str()).filter(|name| !name.starts_with('.'));
     let Some(name) = name else {
-        return Err(CliError::Usage(format!("{}: rename it so that its name is plain UTF-8 without a dot in front", path.display())));
+        return Err(CliError::Usage(format!(
+            "{}: rename it so that its name is plain UTF-8 without a dot in front",
+            path.display()
+        )));
     };
     let source = source.unwrap_or_else(|| {
         let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
@@ -429,8 +435,7 @@ fn add(entry: &Entry<'_>, session: &Session) -> Result<(), CliError> {
     let own = OwnManifest::open(&session.own_manifest)?;
     let text = entry.text();
     let manifest: Manifest = own.with(&text)?;
-    let recognizer =
-        Recognizer::new(manifest.pack(entry.name, Some(&session.models_dir))?, DetectOptions::default())?;
+    let recognizer = Recognizer::new(manifest.pack(entry.name, Some(&session.models_dir))?, DetectOptions::default())?;
     let photo = Photo::from_rgb(TRIED_SIDE, TRIED_SIDE, vec![128; (TRIED_SIDE * TRIED_SIDE * 3) as usize]);
     recognizer.embed_faces(&photo)?;
     own.add(&text)

@@ -65,11 +65,9 @@ impl Kind {
                 source: Some("OpenCV Zoo, models/face_recognition_sface"),
                 ..arcface
             },
-            Self::Imagenet => Preset {
-                mean: [123.675, 116.28, 103.53],
-                scale: [0.017124754, 0.017507003, 0.017429194],
-                ..arcface
-            },
+            Self::Imagenet => {
+                Preset { mean: [123.675, 116.28, 103.53], scale: [0.017124754, 0.017507003, 0.017429194], ..arcface }
+            }
             Self::Dlib => Preset {
                 template: Template::Dlib150,
                 mean: [0.0; 3],

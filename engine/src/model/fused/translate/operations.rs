@@ -323,13 +323,17 @@ impl Translator {
         let form = match (map.form, shape) {
             (Form::Map | Form::Flat, [Integer::Known(-1..=1), Integer::Known(_)])
             | (Form::Map | Form::Flat, [Integer::OfImage(_), Integer::Known(-1)]) => Form::Flat,
-            (Form::ChannelsLast | Form::Pixels, [batch, _, Integer::Known(last)]) if whole(batch) && *last == channels => {
+            (Form::ChannelsLast | Form::Pixels, [batch, _, Integer::Known(last)])
+                if whole(batch) && *last == channels =>
+            {
                 Form::Pixels
             }
             (Form::ChannelsLast | Form::Pixels, [Integer::Known(-1), Integer::Known(columns)]) => {
                 Form::Rows { columns: part_of(&map, *columns)?, batch: false }
             }
-            (Form::ChannelsLast | Form::Pixels, [batch, Integer::Known(-1), Integer::Known(columns)]) if whole(batch) => {
+            (Form::ChannelsLast | Form::Pixels, [batch, Integer::Known(-1), Integer::Known(columns)])
+                if whole(batch) =>
+            {
                 Form::Rows { columns: part_of(&map, *columns)?, batch: true }
             }
             (form, shape) => return Err(Untranslatable(format!("Reshape of {form:?} to {shape:?}"))),
