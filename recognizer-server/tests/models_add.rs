@@ -224,11 +224,15 @@ fn files_that_are_no_embedder_are_refused_with_the_reason() {
         &["mtcnn_rnet.onnx", "[?, 3, 24, 24]", "--template"],
     );
     workplace.refused(&workplace.made("scrfd-500m"), &arguments, &["[1, 3, 640, 640]", "--template"]);
+    // It subtracts a mean itself.
+    let arcface = ["--kind", "arcface", "--pack", "x"];
+    workplace.refused(&workplace.file("sface1.onnx", &sface), &arcface, &["sface1.onnx", "--mean 0 --scale 1"]);
     // The same network by the other template.
     let dlib = ["--kind", "sface", "--template", "dlib-150", "--pack", "x"];
     workplace.refused(&workplace.file("sface2.onnx", &sface), &dlib, &["[1, 3, 112, 112]", "150×150"]);
     for (name, says) in [
         ("nan", "not finite"),
+        ("zeros", "different images with the same embedding"),
         ("constant", "different images with the same embedding"),
         ("channels-last", "channels last"),
         ("batch", "several images at once"),
@@ -252,7 +256,7 @@ fn an_index_of_one_pack_is_not_searched_by_another() {
     let workplace = Workplace::new();
     let file = workplace.made("sface");
     workplace.added(&file, &["--kind", "sface", "--pack", "a"]);
-    workplace.added(&file, &["--kind", "arcface", "--pack", "b"]);
+    workplace.added(&file, &["--kind", "sface", "--channels", "rgb", "--pack", "b"]);
     let index = workplace.models.path().join("index");
     let index = index.to_str().unwrap();
     answers(&workplace.run(&["--pack", "a", "reindex", "known_people", "--index", index]));

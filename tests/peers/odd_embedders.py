@@ -48,6 +48,7 @@ def two_inputs(path):
 
 ODD = {
     "nan": lambda path: pooled(path, 1.0, numpy.nan),
+    "zeros": lambda path: pooled(path, 0.0, 0.0),
     "constant": lambda path: pooled(path, 0.0, 1.0),
     "channels-last": lambda path: same(path, [1, 112, 112, 3], [1, 112, 112, 3]),
     "batch": lambda path: same(path, [8, 3, 112, 112], [8, 3, 112, 112]),

@@ -124,8 +124,7 @@ impl Scrfd {
             [values(head.score, COLUMNS[0])?, values(head.bbox, COLUMNS[1])?, values(head.landmarks, COLUMNS[2])?];
         let stride = head.stride as f32;
         for (row, &score) in scores.iter().enumerate() {
-            // Also not a number.
-            if !(score >= min_score) {
+            if score.is_nan() || score < min_score {
                 continue;
             }
             let cell = row / self.anchors;

@@ -33,6 +33,9 @@ pub struct EmbedderInput {
 pub struct ExaminedEmbedder {
     /// Numbers in an embedding.
     pub dims: usize,
+    /// Whether the file subtracts from the image or multiplies it before anything else: pixels of 0…255 go into such a
+    /// one.
+    pub scales_itself: bool,
     /// Why tract runs it; `None` where our kernels do.
     pub reason_for_tract: Option<String>,
     /// The largest difference between our kernels and tract, as a part of the largest number; `None` where only one of
@@ -48,7 +51,10 @@ pub struct ExaminedEmbedder {
 /// where both can run it.
 pub fn examine_embedder(name: &str, onnx: &[u8], input: &EmbedderInput) -> Result<ExaminedEmbedder, ModelError> {
     let failure = |reason: String| ModelError::Network { network: name.to_owned(), reason };
-    check_input(&OnnxFile::parse(onnx).map_err(failure)?, input.side as usize).map_err(failure)?;
+    let file = OnnxFile::parse(onnx).map_err(failure)?;
+    check_input(&file, input.side as usize).map_err(failure)?;
+    let scales_itself = scales_itself(&file);
+    drop(file);
     let network = Network::parse(name, onnx)?;
     let images = images(input);
     let run = |network: &Network, image: &[f32]| {
@@ -73,9 +79,12 @@ pub fn examine_embedder(name: &str, onnx: &[u8], input: &EmbedderInput) -> Resul
     if run(&network, &images[0])? != embeddings[0] {
         return Err(failure("it answers the same image with another embedding each time".to_owned()));
     }
-    let nearest = embeddings[1..].iter().map(|other| difference(other, &embeddings[0])).fold(f32::MAX, f32::min);
-    // Also not a number, when all are zeros.
-    if !(nearest > LEAST_DIFFERENCE) {
+    // Not a number when all are zeros.
+    let is_alike = |other| {
+        let apart = difference(other, &embeddings[0]);
+        apart.is_nan() || apart <= LEAST_DIFFERENCE
+    };
+    if embeddings[1..].iter().any(|other| is_alike(other)) {
         return Err(failure(
             "it answers different images with the same embedding; is it an embedder, and are --kind, --mean and --scale \
              those that it was trained with?"
@@ -90,14 +99,14 @@ pub fn examine_embedder(name: &str, onnx: &[u8], input: &EmbedderInput) -> Resul
         },
         _ => None,
     };
-    if let Some(difference) = difference.filter(|difference| !(*difference <= MOST_DIFFERENCE)) {
+    if let Some(difference) = difference.filter(|difference| difference.is_nan() || *difference > MOST_DIFFERENCE) {
         return Err(failure(format!(
             "our kernels and tract answer the same image with embeddings that differ by {difference:.1e}; this is a bug: \
              please report it with the file"
         )));
     }
     let reason_for_tract = network.reason_for_tract().map(str::to_owned);
-    Ok(ExaminedEmbedder { dims: embeddings[0].len(), reason_for_tract, difference })
+    Ok(ExaminedEmbedder { dims: embeddings[0].len(), scales_itself, reason_for_tract, difference })
 }
 
 /// Whether the file takes one image of three channels and this side.
@@ -127,6 +136,21 @@ fn check_input(file: &OnnxFile<'_>, side: usize) -> Result<(), String> {
         return Err(format!("{}, and the template is of {side}×{side} pixels; choose another with --template", told()));
     }
     Ok(())
+}
+
+/// Whether the image goes into arithmetic at once.
+fn scales_itself(file: &OnnxFile<'_>) -> bool {
+    let inputs = file.inputs();
+    let Some((image, _)) = inputs.first() else { return false };
+    let reads = |name: &str| file.graph.node.iter().find(|node| node.input.iter().any(|input| input == name));
+    let mut first = reads(image);
+    // What changes no number may come before.
+    while let Some(node) = first
+        && matches!(node.op_type.as_str(), "Cast" | "Identity")
+    {
+        first = node.output.first().and_then(|name| reads(name));
+    }
+    first.is_some_and(|node| matches!(node.op_type.as_str(), "Sub" | "Add" | "Mul" | "Div"))
 }
 
 /// Three images that have nothing in common: stripes, and noise of two kinds, as inputs.

@@ -203,6 +203,9 @@ impl Add {
         let examined = examine_embedder(&self.embedder_text(), &bytes, &input)?;
         drop(bytes);
         embedder.dims = examined.dims;
+        if embedder_file.is_some() && examined.scales_itself {
+            self.check_scaling(&embedder)?;
+        }
 
         let description = format!("{} with the detector of {detector_text}", self.embedder_text());
         let entry =
@@ -266,6 +269,21 @@ impl Add {
             )));
         }
         Ok(name)
+    }
+
+    /// Refuses a kind whose pixels are scaled for a file that does so itself, unless that was asked for: its embeddings
+    /// would differ, but hardly tell one face from another.
+    fn check_scaling(&self, embedder: &EmbedderEntry) -> Result<(), CliError> {
+        let is_asked_for = self.mean.is_some() || self.scale.is_some();
+        let is_plain = embedder.mean == [0.0; 3] && embedder.scale == [1.0; 3];
+        if is_plain || is_asked_for {
+            return Ok(());
+        }
+        Err(CliError::Usage(format!(
+            "{} subtracts a mean itself, and has to be fed pixels of 0…255: say so with --mean 0 --scale 1, or with \
+             --kind sface if it is SFace",
+            self.embedder_text()
+        )))
     }
 
     /// What messages call the embedder.
