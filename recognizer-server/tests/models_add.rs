@@ -256,7 +256,7 @@ fn an_index_of_one_pack_is_not_searched_by_another() {
     let workplace = Workplace::new();
     let file = workplace.made("sface");
     workplace.added(&file, &["--kind", "sface", "--pack", "a"]);
-    workplace.added(&file, &["--kind", "sface", "--channels", "rgb", "--pack", "b"]);
+    workplace.added(&file, &["--kind", "sface", "--channels", "bgr", "--pack", "b"]);
     let index = workplace.models.path().join("index");
     let index = index.to_str().unwrap();
     answers(&workplace.run(&["--pack", "a", "reindex", "known_people", "--index", index]));

@@ -14,7 +14,7 @@ pub(super) enum Kind {
     Arcface,
     /// fal's AuraFace, an ArcFace R100
     Auraface,
-    /// OpenCV's SFace: BGR, 0…255
+    /// OpenCV's SFace, whose FaceRecognizerSF brings OpenCV's BGR into this order: RGB, 0…255
     Sface,
     /// ArcFace trained with ImageNet's mean and deviation, as pack fast's MobileFaceNet: RGB
     Imagenet,
@@ -56,7 +56,6 @@ impl Kind {
                 ..arcface
             },
             Self::Sface => Preset {
-                channels: Channels::Bgr,
                 mean: [0.0; 3],
                 scale: [1.0; 3],
                 // samples/dnn/face_detect.cpp and opencv_zoo's sface.py.
