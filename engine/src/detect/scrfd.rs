@@ -192,7 +192,8 @@ fn heads(outputs: &[Output], [height, width]: [usize; 2]) -> Result<(Vec<Head>, 
     let lengths = |kind: &[(usize, usize)]| kind.iter().map(|&(rows, _)| rows).collect::<Vec<_>>();
     let expected: Vec<usize> = cells.iter().map(|cells| cells * anchors).collect();
     let fits = |kind: &[(usize, usize)]| lengths(kind) == expected;
-    if !(1..=MOST_ANCHORS).contains(&anchors) || !(fits(&scores) && fits(&boxes) && fits(&landmarks)) {
+    let fits = (1..=MOST_ANCHORS).contains(&anchors) && [&scores, &boxes, &landmarks].iter().all(|kind| fits(kind));
+    if !fits {
         return Err(format!(
             "for {height}×{width} pixels its outputs have {:?} scores, {:?} boxes and {:?} landmarks; cells of {} pixels \
              are {cells:?}, and each has to give as many of all",

@@ -166,7 +166,7 @@ fn images(input: &EmbedderInput) -> [Vec<f32>; 3] {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 56) as u8
     };
-    let mut stripes = |at: usize| if at / 3 / side / 8 % 2 == 0 { 220 } else { 40 };
+    let mut stripes = |at: usize| if (at / 3 / side / 8).is_multiple_of(2) { 220 } else { 40 };
     let first = as_input(&mut noise);
     let mut dark = |at: usize| noise(at) / 4;
     [first, as_input(&mut stripes), as_input(&mut dark)]
