@@ -1,7 +1,8 @@
 """Networks that people bring, without their weights, which may not be handed on: ONNX files of the published
 architectures with random weights from a seed. What a run takes does not depend on the weights.
 
-- arcface-r50, arcface-r100: InsightFace's IResNet-50 as w600k_r50.onnx has it, and IResNet-100 as glintr100.onnx does.
+- arcface-r18, arcface-r50, arcface-r100: InsightFace's IResNet, of 50 layers as w600k_r50.onnx has it, of 100 as
+  glintr100.onnx does.
   Normalisations after convolutions are folded into them; those before stay, since the convolution's padding lies between.
 - sface: InsightFace's fmobilenet with PReLU and fc type E, which OpenCV's face_recognition_sface is. Nothing is folded.
 - scrfd-500m: InsightFace's scrfd_500m_bnkps for 640×640: MobileNetV1 of 16…288 planes, PAFPN of 16, heads with depthwise
@@ -204,6 +205,7 @@ def scrfd_500m(path, side=640, levels=3, anchors=2, batch=False, folded=True, la
 
 
 SHAPES = {
+    "arcface-r18": lambda path: arcface(path, (2, 2, 2, 2)),
     "arcface-r50": lambda path: arcface(path, (3, 4, 14, 3)),
     "arcface-r100": lambda path: arcface(path, (3, 13, 30, 3)),
     "sface": sface,
