@@ -79,7 +79,7 @@ impl Entry<'_> {
         }
         text + &format!(
             "[{table}.decision]\n\
-             # Not measured yet. The threshold is {about}; probabilities are guesses around it.\n\
+             # The threshold is {about}. Until error_rates are measured, probabilities are guesses around it.\n\
              threshold = {threshold:?}\n\
              probability = {{ midpoint = {threshold:?}, slope = {SLOPE:?} }}\n",
             about = self.about_threshold,
