@@ -1,11 +1,16 @@
 """Networks that people bring, without their weights, which may not be handed on: ONNX files of the published
 architectures with random weights from a seed. What a run takes does not depend on the weights.
 
-- arcface-r50: InsightFace's IResNet-50 as w600k_r50.onnx has it. Normalisations after convolutions are folded into them;
-  those before stay, since the convolution's padding lies between.
+- arcface-r18, arcface-r50, arcface-r100: InsightFace's IResNet, of 50 layers as w600k_r50.onnx has it, of 100 as
+  glintr100.onnx does.
+  Normalisations after convolutions are folded into them; those before stay, since the convolution's padding lies between.
 - sface: InsightFace's fmobilenet with PReLU and fc type E, which OpenCV's face_recognition_sface is. Nothing is folded.
 - scrfd-500m: InsightFace's scrfd_500m_bnkps for 640×640: MobileNetV1 of 16…288 planes, PAFPN of 16, heads with depthwise
   convolutions for two anchors at strides 8, 16 and 32. Normalisations are folded.
+- scrfd-500m-dynamic: the same for images of any size, as scrfd2onnx.py exports it without a shape: sizes are computed in
+  the graph. Its outputs carry a batch, and its normalisations are not folded.
+- scrfd-500m-five: with strides 64 and 128 as well and one anchor, for images of any size.
+- scrfd-500m-boxes: without landmarks.
 
     python shapes.py NAME FOLDER
 
@@ -49,12 +54,12 @@ class Author:
         self.nodes.append(helper.make_node(operator, inputs, [output], **attributes))
         return output
 
-    def convolution(self, x, channels, outputs, kernel=3, stride=1, groups=1, bias=True, gain=1.0):
+    def convolution(self, x, channels, outputs, kernel=3, stride=1, groups=1, bias=True, gain=1.0, offset=0.0):
         fan_in = channels // groups * kernel * kernel
         weights = self.normal(outputs, channels // groups, kernel, kernel, scale=gain * (2 / fan_in) ** 0.5)
         inputs = [x, self.weight(weights)]
         if bias:
-            inputs.append(self.weight(self.normal(outputs, scale=0.1)))
+            inputs.append(self.weight(self.normal(outputs, scale=0.1) + numpy.float32(offset)))
         sides = dict(kernel_shape=[kernel] * 2, strides=[stride] * 2, pads=[kernel // 2] * 4, dilations=[1, 1])
         return self.node("Conv", inputs, group=groups, **sides)
 
@@ -75,6 +80,18 @@ class Author:
         weights = self.normal(outputs, inputs, scale=inputs**-0.5)
         return self.node("Gemm", [x, self.weight(weights), self.weight(self.normal(outputs, scale=0.1))], transB=1)
 
+    def sizes_like(self, x, other):
+        """Batch and channels of `x`, height and width of `other`, as PyTorch writes it."""
+        shape = self.node("Shape", [other])
+        zero = self.weight(numpy.int64([0]))
+        two = self.weight(numpy.int64([2]))
+        sides = [
+            self.node("Unsqueeze", [self.node("Gather", [shape, self.weight(numpy.int64(axis))])], axes=[0])
+            for axis in (2, 3)
+        ]
+        first = self.node("Slice", [self.node("Shape", [x]), zero, two, zero])
+        return self.node("Concat", [first, self.node("Concat", sides, axis=0)], axis=0)
+
     def save(self, path):
         value = lambda name, shape: helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)  # noqa: E731
         outputs = [value(name, shape) for name, shape in self.outputs]
@@ -86,12 +103,12 @@ class Author:
         part.rename(path)
 
 
-def arcface_r50(path):
-    author = Author("arcface-r50", [1, 3, 112, 112], [("embedding", [1, 512])])
+def arcface(path, blocks):
+    author = Author(path.stem, [1, 3, 112, 112], [("embedding", [1, 512])])
     x = author.prelu(author.convolution("data", 3, 64), 64)
     channels = 64
-    for outputs, blocks in ((64, 3), (128, 4), (256, 14), (512, 3)):
-        for block in range(blocks):
+    for outputs, count in zip((64, 128, 256, 512), blocks):
+        for block in range(count):
             stride = 2 if block == 0 else 1
             branch = author.normalisation(x, channels)
             branch = author.prelu(author.convolution(branch, channels, outputs), outputs)
@@ -124,17 +141,27 @@ def sface(path):
     author.save(path)
 
 
-def scrfd_500m(path):
-    side, strides, anchors, width, features = 640, (8, 16, 32), 2, 16, 64
-    kinds = (("score", 1), ("bbox", 4), ("kps", 10))
-    outputs = [(f"{kind}_{stride}", [(side // stride) ** 2 * anchors, n]) for kind, n in kinds for stride in strides]
-    author = Author("scrfd-500m", [1, 3, side, side], outputs)
+def scrfd_500m(path, side=640, levels=3, anchors=2, batch=False, folded=True, landmarks=True):
+    width, features = 16, 64
+    strides = [8 << level for level in range(levels)]
+    kinds = (("score", 1), ("bbox", 4), ("kps", 10))[: 3 if landmarks else 2]
+    # Nothing is said of lengths that depend on the image.
+    rows = [(side // stride) ** 2 * anchors if side else f"rows_{stride}" for stride in strides]
+    outputs = [
+        (f"{kind}_{stride}", [1, n, numbers] if batch else [n, numbers])
+        for kind, numbers in kinds
+        for stride, n in zip(strides, rows)
+    ]
+    author = Author(path.stem, [1, 3, side or "height", side or "width"], outputs)
+
+    def unit(x, channels, outputs, **how):
+        x = author.convolution(x, channels, outputs, **how, bias=folded)
+        return author.relu(x if folded else author.normalisation(x, outputs))
 
     def separable(x, channels, outputs, stride=1):
-        x = author.relu(author.convolution(x, channels, channels, stride=stride, groups=channels))
-        return author.relu(author.convolution(x, channels, outputs, kernel=1))
+        return unit(unit(x, channels, channels, stride=stride, groups=channels), channels, outputs, kernel=1)
 
-    x = author.relu(author.convolution("data", 3, 16, stride=2))
+    x = unit("data", 3, 16, stride=2)
     x, channels, maps = separable(x, 16, 16), 16, []
     for outputs, blocks in ((40, 2), (72, 3), (152, 2), (288, 6)):
         for block in range(blocks):
@@ -143,27 +170,33 @@ def scrfd_500m(path):
         maps.append((x, channels))
 
     laterals = [author.convolution(x, channels, width, kernel=1) for x, channels in maps[1:]]
+    no_scales = author.weight(numpy.float32([]))
     for level in (1, 0):
-        sizes = author.weight(numpy.int64([1, width, side // strides[level], side // strides[level]]))
-        no_scales = author.weight(numpy.float32([]))
+        if side:
+            sizes = author.weight(numpy.int64([1, width, side // strides[level], side // strides[level]]))
+        else:
+            sizes = author.sizes_like(laterals[level + 1], laterals[level])
         how = dict(mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor")
         up = author.node("Resize", [laterals[level + 1], no_scales, no_scales, sizes], **how)
         laterals[level] = author.node("Add", [laterals[level], up])
-    levels = [author.convolution(x, width, width, gain=0.7) for x in laterals]
+    maps = [author.convolution(x, width, width, gain=0.7) for x in laterals]
     for level in (1, 2):
-        down = author.convolution(levels[level - 1], width, width, stride=2, gain=0.7)
-        levels[level] = author.node("Add", [levels[level], down])
-    levels = levels[:1] + [author.convolution(x, width, width, gain=0.7) for x in levels[1:]]
+        down = author.convolution(maps[level - 1], width, width, stride=2, gain=0.7)
+        maps[level] = author.node("Add", [maps[level], down])
+    maps = maps[:1] + [author.convolution(x, width, width, gain=0.7) for x in maps[1:]]
+    for _ in range(levels - 3):
+        maps.append(author.convolution(maps[-1], width, width, stride=2))
 
-    for x, stride in zip(levels, strides):
+    for x, stride in zip(maps, strides):
         x = separable(separable(x, width, features), features, features)
         for kind, numbers in kinds:
-            given = author.convolution(x, features, anchors * numbers, gain=0.3)
+            # Boxes have sides, as those of trained networks do.
+            given = author.convolution(x, features, anchors * numbers, gain=0.3, offset=3.0 if kind == "bbox" else 0.0)
             if kind == "bbox":
                 given = author.node("Mul", [given, author.weight(numpy.float32(1.1))])
             name = f"{kind}_{stride}"
-            rows = author.node("Transpose", [given], perm=[2, 3, 0, 1])
-            shape = author.weight(numpy.int64([-1, numbers]))
+            rows = author.node("Transpose", [given], perm=[0, 2, 3, 1] if batch else [2, 3, 0, 1])
+            shape = author.weight(numpy.int64([1, -1, numbers] if batch else [-1, numbers]))
             if kind == "score":
                 author.node("Sigmoid", [author.node("Reshape", [rows, shape])], name)
             else:
@@ -171,7 +204,16 @@ def scrfd_500m(path):
     author.save(path)
 
 
-SHAPES = {"arcface-r50": arcface_r50, "sface": sface, "scrfd-500m": scrfd_500m}
+SHAPES = {
+    "arcface-r18": lambda path: arcface(path, (2, 2, 2, 2)),
+    "arcface-r50": lambda path: arcface(path, (3, 4, 14, 3)),
+    "arcface-r100": lambda path: arcface(path, (3, 13, 30, 3)),
+    "sface": sface,
+    "scrfd-500m": scrfd_500m,
+    "scrfd-500m-dynamic": lambda path: scrfd_500m(path, side=None, batch=True, folded=False),
+    "scrfd-500m-five": lambda path: scrfd_500m(path, side=None, levels=5, anchors=1),
+    "scrfd-500m-boxes": lambda path: scrfd_500m(path, landmarks=False),
+}
 
 
 def make(name, folder):

@@ -19,6 +19,7 @@ pub mod detect;
 pub mod embed;
 pub mod gallery;
 mod geometry;
+mod mapped_file;
 pub mod model;
 mod parallel;
 pub mod photo;

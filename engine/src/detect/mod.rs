@@ -1,7 +1,9 @@
 //! Photo → faces: box, five landmarks, score.
 
+mod letterbox;
 mod mtcnn;
 mod nms;
+mod scrfd;
 mod turned;
 mod yunet;
 
@@ -9,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 pub use mtcnn::Mtcnn;
 pub use nms::{Overlap, non_maximum_suppression};
+pub use scrfd::Scrfd;
 pub use yunet::Yunet;
 
 use crate::model::{Decoder, ModelError, Pack};
@@ -58,6 +61,8 @@ impl Default for DetectOptions {
 pub enum Detector {
     /// The MTCNN cascade.
     Mtcnn(Box<Mtcnn>),
+    /// SCRFD.
+    Scrfd(Box<Scrfd>),
     /// YuNet.
     Yunet(Box<Yunet>),
 }
@@ -69,6 +74,7 @@ impl Detector {
         let mut next = || networks.next().expect("the manifest's check counts the networks of a detector");
         Ok(match pack.entry().detector.decoder {
             Decoder::Mtcnn => Self::Mtcnn(Box::new(Mtcnn::new(next(), next(), next())?)),
+            Decoder::Scrfd => Self::Scrfd(Box::new(Scrfd::new(next())?)),
             Decoder::Yunet => Self::Yunet(Box::new(Yunet::new(next())?)),
         })
     }
@@ -94,6 +100,7 @@ impl Detector {
     fn find(&self, view: &View<'_>, min_score: f32, options: &DetectOptions) -> Result<Vec<Face>, ModelError> {
         let mut faces = match self {
             Self::Mtcnn(mtcnn) => mtcnn.detect(view, min_score, options.min_face)?,
+            Self::Scrfd(scrfd) => scrfd.detect(view, min_score, options.min_face)?,
             Self::Yunet(yunet) => yunet.detect(view, min_score, options.min_face)?,
         };
         faces.retain(|face| is_finite(face) && face.bbox.width.max(face.bbox.height) >= options.min_face);
@@ -104,7 +111,8 @@ impl Detector {
     pub fn reduction(&self, width: u32, height: u32, options: &DetectOptions) -> Reduction {
         match self {
             Self::Mtcnn(_) => mtcnn::reduction((width, height), options.min_face),
-            Self::Yunet(_) => yunet::reduction((width, height), options.min_face),
+            Self::Scrfd(scrfd) => scrfd.reduction((width, height), options.min_face),
+            Self::Yunet(yunet) => yunet.reduction((width, height), options.min_face),
         }
     }
 }

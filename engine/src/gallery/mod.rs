@@ -19,7 +19,6 @@ mod enrol;
 mod error;
 mod format;
 mod generation;
-mod map;
 mod reader;
 mod row;
 mod search;

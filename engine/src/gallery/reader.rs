@@ -10,9 +10,9 @@ use rayon::prelude::*;
 
 use super::format::{self, Header, PersonRecord, RowRecord, Section, SectionKind, SkippedRecord, StringRef};
 use super::generation::{self, CURRENT, current_generation};
-use super::map::Mapping;
 use super::search::{PersonRows, Templates};
 use super::{GalleryError, Person, Row, SkippedRow};
+use crate::mapped_file::Mapping;
 use crate::model::EmbedderIdentity;
 use crate::regular_file::{OpenError, open_regular_file};
 

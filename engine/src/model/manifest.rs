@@ -1,17 +1,17 @@
 //! The manifest: which packs there are, which files they need, and how their networks are fed.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
 use facerecog_kernels::network::Precision;
 use serde::{Deserialize, Deserializer};
-use sha2::{Digest, Sha256};
 
 use super::calibration::Calibration;
 use super::decision::Decision;
 use super::error::ModelError;
+use super::network_bytes::NetworkBytes;
+use super::onnx_file::OnnxFile;
 use super::pack::{NetworkFile, Pack};
 use crate::BoundingBox;
 use crate::align::Fit;
@@ -61,15 +61,45 @@ pub struct DetectorEntry {
 pub enum Decoder {
     /// The cascade of P-Net, R-Net and O-Net, three files in this order.
     Mtcnn,
+    /// SCRFD with landmarks, one file as InsightFace exports it.
+    Scrfd,
     /// YuNet, one file.
     Yunet,
 }
 
 impl Decoder {
+    /// Its name in the manifest.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Mtcnn => "mtcnn",
+            Self::Scrfd => "scrfd",
+            Self::Yunet => "yunet",
+        }
+    }
+
+    /// The one that reads the outputs of an ONNX file held in memory, by how many there are and what they are called;
+    /// loading the detector finds out whether it does. `name` is for messages.
+    ///
+    /// # Errors
+    /// [`ModelError::Network`] when the file is none, or no detector of one file that is known here.
+    pub fn of_file(name: &str, onnx: &[u8]) -> Result<Self, ModelError> {
+        let failure = |reason: String| ModelError::Network { network: name.to_owned(), reason };
+        let file = OnnxFile::parse(onnx).map_err(failure)?;
+        let outputs = &file.graph.output;
+        match outputs.len() {
+            12 if outputs.iter().any(|output| output.name == "cls_8") => Ok(Self::Yunet),
+            // InsightFace's counts, without landmarks too: loading tells why those are of no use.
+            6 | 9 | 10 | 15 => Ok(Self::Scrfd),
+            count => Err(failure(format!(
+                "it has {count} outputs; a detector has 9 or 15 (SCRFD with landmarks) or 12 (YuNet)"
+            ))),
+        }
+    }
+
     fn networks(self) -> usize {
         match self {
             Self::Mtcnn => 3,
-            Self::Yunet => 1,
+            Self::Scrfd | Self::Yunet => 1,
         }
     }
 }
@@ -181,6 +211,18 @@ impl Manifest {
         Self::parse(&text, path)
     }
 
+    /// The manifest inside this library, and the packs of a file of the user's, if it is there. A pack of the file stands
+    /// before one of the same name inside this library.
+    pub fn builtin_with(path: impl AsRef<Path>) -> Result<Self, ModelError> {
+        let mut manifest = Self::builtin();
+        match Self::load(path) {
+            Ok(own) => manifest.packs.extend(own.packs),
+            Err(ModelError::Unreadable { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+        Ok(manifest)
+    }
+
     /// Reads a manifest from its text; `path` names it in errors.
     pub fn parse(text: &str, path: &Path) -> Result<Self, ModelError> {
         let refuse = |reason: String| ModelError::Manifest { path: path.to_owned(), reason };
@@ -216,11 +258,24 @@ impl Manifest {
         })
     }
 
+    /// The bytes of a file of the pack called `name`, read as for [`pack`](Self::pack).
+    ///
+    /// # Errors
+    /// As [`pack`](Self::pack), for this file.
+    pub fn network_bytes(
+        &self,
+        name: &str,
+        file: &ModelFile,
+        models_dir: Option<&Path>,
+    ) -> Result<NetworkBytes, ModelError> {
+        read_file(name, file, models_dir)
+    }
+
     /// The pack called `name`, its files read from `models_dir` and checked, or taken from this
     /// library when they are inside it.
     pub fn pack(&self, name: &str, models_dir: Option<&Path>) -> Result<Pack, ModelError> {
         let entry = self.entry(name)?;
-        let read = |file: &ModelFile| read_file(name, file, models_dir);
+        let read = |file: &ModelFile| Ok(NetworkFile::new(file, read_file(name, file, models_dir)?));
         let detector = entry.detector.networks.iter().map(read).collect::<Result<_, _>>()?;
         let embedder = read(&entry.embedder.network)?;
         let landmarks = entry.embedder.landmarks.as_ref().map(|entry| read(&entry.predictor)).transpose()?;
@@ -267,9 +322,9 @@ fn precision<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Precision, D:
     })
 }
 
-fn read_file(pack: &str, file: &ModelFile, models_dir: Option<&Path>) -> Result<NetworkFile, ModelError> {
+fn read_file(pack: &str, file: &ModelFile, models_dir: Option<&Path>) -> Result<NetworkBytes, ModelError> {
     if let Some(onnx) = facerecog_models::builtin(&file.sha256) {
-        return Ok(NetworkFile::new(file, Cow::Borrowed(onnx)));
+        return Ok(NetworkBytes::inside(onnx));
     }
     let missing =
         |searched: String| ModelError::MissingFile { pack: pack.to_owned(), file: file.file.clone(), searched };
@@ -277,19 +332,14 @@ fn read_file(pack: &str, file: &ModelFile, models_dir: Option<&Path>) -> Result<
         return Err(missing("this program (no models folder was given)".to_owned()));
     };
     let path = dir.join(&file.file);
-    let onnx = match fs::read(&path) {
+    let onnx = match NetworkBytes::open(&path) {
         Ok(onnx) => onnx,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Err(missing(dir.display().to_string())),
         Err(source) => return Err(ModelError::Unreadable { path, source }),
     };
-    let actual = sha256_hex(&onnx);
+    let actual = onnx.sha256();
     if !actual.eq_ignore_ascii_case(&file.sha256) {
         return Err(ModelError::WrongDigest { path, actual, expected: file.sha256.clone() });
     }
-    Ok(NetworkFile::new(file, Cow::Owned(onnx)))
-}
-
-/// sha256 of `bytes` in lowercase hexadecimal.
-fn sha256_hex(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    Ok(onnx)
 }

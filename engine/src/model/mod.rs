@@ -4,10 +4,13 @@ mod calibration;
 mod decision;
 mod error;
 mod error_rates;
+mod examination;
 mod explanation;
 mod fused;
 mod manifest;
 mod network;
+mod network_bytes;
+mod onnx_file;
 #[cfg(test)]
 mod onnxruntime_parity;
 mod pack;
@@ -20,10 +23,12 @@ pub use decision::{
 };
 pub use error::ModelError;
 pub use error_rates::{ErrorRates, Extrapolation, OperatingPoint};
+pub use examination::{EmbedderInput, ExaminedEmbedder, examine_embedder};
 pub use explanation::Explanation;
 pub use facerecog_kernels::network::{Layer, Precision, Ranges};
 pub use manifest::{Channels, Decoder, DetectorEntry, EmbedderEntry, LandmarksEntry, Manifest, ModelFile, PackEntry};
 pub use network::{Network, Output};
+pub use network_bytes::NetworkBytes;
 pub use pack::{EmbedderIdentity, Pack};
 
 /// Name of the pack inside this library.

@@ -4,17 +4,19 @@ use std::sync::Arc;
 
 use facerecog_kernels::network::{Precision, Ranges};
 
-use super::ModelError;
 use super::calibration::Recorder;
 use super::explanation::Explanation;
 use super::fused::FusedNetwork;
+use super::onnx_file::OnnxFile;
 use super::tract::TractNetwork;
+use super::{ModelError, NetworkBytes};
 
 /// An ONNX network with one image input, `[1, 3, height, width]` f32, NCHW.
 #[derive(Debug)]
 pub struct Network {
     name: String,
     precision: Precision,
+    size: Option<[usize; 2]>,
     runner: Runner,
     /// Notes what layers read, and for which network.
     recorder: Option<(Arc<Recorder>, String)>,
@@ -54,7 +56,28 @@ impl Network {
     /// As [`parse`](Self::parse). Also when the network cannot run in this precision here: another than f32 takes a CPU
     /// that has it, and a network whose every operation our kernels know.
     pub fn parse_in(name: &str, onnx: &[u8], precision: Precision, ranges: &Ranges) -> Result<Self, ModelError> {
-        let runner = match FusedNetwork::parse(onnx, precision, ranges) {
+        Self::parse_and_tell(name, onnx, precision, ranges, || {})
+    }
+
+    /// Parses a network's file as [`parse_in`](Self::parse_in) does, and gives its memory back as soon as it was read.
+    pub(super) fn parse_file(
+        name: &str,
+        bytes: &NetworkBytes,
+        precision: Precision,
+        ranges: &Ranges,
+    ) -> Result<Self, ModelError> {
+        Self::parse_and_tell(name, bytes, precision, ranges, || bytes.were_read())
+    }
+
+    fn parse_and_tell(
+        name: &str,
+        onnx: &[u8],
+        precision: Precision,
+        ranges: &Ranges,
+        read: impl Fn(),
+    ) -> Result<Self, ModelError> {
+        let file = OnnxFile::parse(onnx).map_err(|reason| failure(name, reason))?;
+        let runner = match FusedNetwork::new(&file, precision, ranges, &read) {
             Ok(network) => Runner::Fused(network),
             Err(reason) if precision != Precision::F32 => {
                 return Err(failure(name, format!("it cannot run in {}: {reason}", precision.name())));
@@ -62,10 +85,30 @@ impl Network {
             Err(reason) => {
                 tracing::info!(network = name, %reason, "run by tract");
                 let network = TractNetwork::parse(onnx).map_err(|error| failure(name, format!("{error:#}")))?;
+                read();
                 Runner::Tract(Box::new(network), reason.to_string())
             }
         };
-        Ok(Self { name: name.to_owned(), precision, runner, recorder: None })
+        Ok(Self { name: name.to_owned(), precision, size: file.image_size(), runner, recorder: None })
+    }
+
+    /// Parses an ONNX file as [`parse`](Self::parse) does, and leaves it to tract whatever our kernels know.
+    ///
+    /// # Errors
+    /// [`ModelError::Network`] when tract cannot read it.
+    pub fn parse_for_tract(name: &str, onnx: &[u8]) -> Result<Self, ModelError> {
+        let size = OnnxFile::parse(onnx).map_err(|reason| failure(name, reason))?.image_size();
+        let network = TractNetwork::parse(onnx).map_err(|error| failure(name, format!("{error:#}")))?;
+        let runner = Runner::Tract(Box::new(network), "tract was asked for".to_owned());
+        Ok(Self { name: name.to_owned(), precision: Precision::F32, size, runner, recorder: None })
+    }
+
+    /// Why tract runs it; `None` where our kernels do.
+    pub fn reason_for_tract(&self) -> Option<&str> {
+        match &self.runner {
+            Runner::Fused(_) => None,
+            Runner::Tract(_, reason) => Some(reason),
+        }
     }
 
     /// Lets it note what its layers read, as those of the network called `key`.
@@ -97,12 +140,9 @@ impl Network {
         }
     }
 
-    /// Height and width of the image, where the file fixes them and our kernels run it.
+    /// Height and width of the image, where the file fixes them.
     pub fn size(&self) -> Option<[usize; 2]> {
-        match &self.runner {
-            Runner::Fused(network) => network.size(),
-            Runner::Tract(..) => None,
-        }
+        self.size
     }
 
     #[cfg(test)]
@@ -113,6 +153,11 @@ impl Network {
     /// The error for an output of another shape than its reader expects.
     pub(crate) fn wrong_shape(&self, output: &Output, expected: impl Into<String>) -> ModelError {
         ModelError::WrongShape { network: self.name.clone(), actual: output.shape.clone(), expected: expected.into() }
+    }
+
+    /// The error for a network that is not what its reader takes.
+    pub(crate) fn failure(&self, reason: String) -> ModelError {
+        failure(&self.name, reason)
     }
 
     /// Position of the output called `label`.

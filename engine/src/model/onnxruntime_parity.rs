@@ -68,12 +68,31 @@ fn networks_that_people_bring_are_those_of_onnx_runtime() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     // As InsightFace scales pixels for SCRFD; SFace takes them as they are.
     let scrfd = ([127.5; 3], [1.0 / 128.0; 3]);
-    for (name, side, scaling) in [("sface", 112, PIXELS), ("scrfd-500m", 640, scrfd)] {
+    for (name, sizes, scaling) in [
+        ("sface", &[(112, 112)][..], PIXELS),
+        ("scrfd-500m", &[(640, 640)], scrfd),
+        ("scrfd-500m-dynamic", &[(384, 512), (96, 32), (224, 352)], scrfd),
+        ("scrfd-500m-five", &[(256, 128), (384, 640)], scrfd),
+    ] {
         let path = peers::output_of(peers::script("../../benches/compare/shapes.py").arg(name).arg(dir.path()));
         let path = String::from_utf8(path).expect("a path in UTF-8");
-        // Their weights are random: numbers between layers are large.
-        compare_within(1e-3, scaling, Path::new(path.trim_end()), side, side);
+        for &(height, width) in sizes {
+            // Their weights are random: numbers between layers are large.
+            compare_within(1e-3, scaling, Path::new(path.trim_end()), height, width);
+        }
     }
+}
+
+#[test]
+fn maps_that_do_not_fit_each_other_are_an_error() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let path =
+        peers::output_of(peers::script("../../benches/compare/shapes.py").arg("scrfd-500m-dynamic").arg(dir.path()));
+    let onnx = fs::read(String::from_utf8(path).expect("a path in UTF-8").trim_end()).expect("the network's file");
+    let network = Network::parse("scrfd", &onnx).expect("the network parses");
+    // 13 rows at stride 8 and 7 at stride 16: twice as many are 14.
+    assert!(network.run(100, 128, &vec![0.0; 3 * 100 * 128]).is_err());
+    assert!(network.run(96, 128, &vec![0.0; 3 * 96 * 128]).is_ok());
 }
 
 fn compare(file: &str, height: usize, width: usize) {

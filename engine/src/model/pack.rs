@@ -1,13 +1,12 @@
 //! A pack: a detector and an embedder that belong together, with the bytes of their networks.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use facerecog_kernels::network::{Precision, Ranges};
 
 use super::calibration::{Calibration, Recorder};
 use super::manifest::{Manifest, ModelFile, PackEntry};
-use super::{Decision, Network};
+use super::{Decision, Network, NetworkBytes};
 use crate::align::{Fit, ShapePredictor};
 use crate::embed::Metric;
 use crate::model::ModelError;
@@ -17,11 +16,11 @@ pub(crate) struct NetworkFile {
     file: String,
     /// sha256 of the content, in lowercase hexadecimal.
     sha256: String,
-    onnx: Cow<'static, [u8]>,
+    onnx: NetworkBytes,
 }
 
 impl NetworkFile {
-    pub(super) fn new(entry: &ModelFile, onnx: Cow<'static, [u8]>) -> Self {
+    pub(super) fn new(entry: &ModelFile, onnx: NetworkBytes) -> Self {
         Self { file: entry.file.clone(), sha256: entry.sha256.to_ascii_lowercase(), onnx }
     }
 }
@@ -123,7 +122,7 @@ impl Pack {
     }
 
     fn network(&self, NetworkFile { file, sha256, onnx }: &NetworkFile) -> Result<Network, ModelError> {
-        let network = Network::parse_in(file, onnx, self.entry.precision, &self.calibration.ranges(sha256))?;
+        let network = Network::parse_file(file, onnx, self.entry.precision, &self.calibration.ranges(sha256))?;
         match &self.recorder {
             Some(recorder) => network.recording(Arc::clone(recorder), sha256),
             None => Ok(network),

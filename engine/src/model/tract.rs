@@ -1,9 +1,10 @@
 //! A network run by tract.
 
 use std::fmt;
-use std::io::Cursor;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use prost::Message;
+use tract_onnx::pb::ModelProto;
 use tract_onnx::prelude::*;
 
 use super::network::Output;
@@ -33,7 +34,7 @@ impl TractNetwork {
             // Exporters write symbols there that do not unify with the concrete shapes asked for.
             .with_ignore_output_shapes(true)
             .with_ignore_value_info(true)
-            .model_for_read(&mut Cursor::new(onnx))?;
+            .model_for_proto_model(&ModelProto::decode(onnx)?)?;
         let outputs = graph
             .output_outlets()?
             .iter()

@@ -7,12 +7,13 @@ use facerecog_engine::model::{ModelFile, PackEntry};
 use serde::Serialize;
 
 use super::error::CliError;
+use super::models_add::Add;
 use super::models_fetch::{self, Download};
 use super::photo_list::PhotoList;
 use super::session::Session;
 use super::{Outcome, models_calibrate, models_explain, table};
 
-/// List, fetch, check, explain and calibrate packs of models
+/// List, fetch, add, check, explain and calibrate packs of models
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
@@ -21,6 +22,10 @@ Examples:
 
   On a machine without a network, from files brought along:
       recognizer models fetch fast --from /media/usb
+
+  An embedder of your own, or another detector:
+      recognizer models add face_recognition_sface_2021dec.onnx --kind sface --pack sface
+      recognizer models add --help
 
   What takes the time here, layer by layer?
       recognizer models explain fast
@@ -47,6 +52,7 @@ enum What {
         #[arg(long, value_name = "DIR")]
         from: Option<PathBuf>,
     },
+    Add(Box<Add>),
     /// Check the files at hand against the manifest's checksums
     Verify {
         /// Packs to check [default: every pack]
@@ -117,6 +123,7 @@ impl Models {
         match self.what {
             What::List => list(session),
             What::Fetch { packs, from } => fetch(session, &packs, from),
+            What::Add(add) => add.run(session),
             What::Verify { packs } => verify(session, &packs),
             What::Explain { what, size } => {
                 models_explain::explain(session, what.as_deref().unwrap_or(&session.pack_name), size)?;

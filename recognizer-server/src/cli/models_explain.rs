@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use facerecog_engine::model::{Explanation, Layer, Network, Precision, Ranges};
+use facerecog_engine::model::{Explanation, Layer, Network, NetworkBytes, Precision, Ranges};
 use serde::Serialize;
 
 use super::error::CliError;
@@ -50,7 +50,7 @@ struct LayerRecord {
 /// Explains a pack, or a file that is in none.
 pub(super) fn explain(session: &Session, what: &str, size: Option<[usize; 2]>) -> Result<(), CliError> {
     if session.manifest.entry(what).is_err() && Path::new(what).is_file() {
-        let onnx = std::fs::read(what).map_err(|error| CliError::Failed(format!("{what}: {error}")))?;
+        let onnx = NetworkBytes::open(what).map_err(|error| CliError::Failed(format!("{what}: {error}")))?;
         let precision = session.precision.unwrap_or(Precision::F32);
         return answer(session, &Network::parse_in(what, &onnx, precision, &Ranges::new())?, size);
     }

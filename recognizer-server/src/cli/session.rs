@@ -12,6 +12,9 @@ use super::model_folder;
 use super::output::Output;
 use crate::config::default_index_dir;
 
+/// Name of the manifest of the user's in the models folder.
+const OWN_MANIFEST: &str = "manifest.toml";
+
 /// Options of every command.
 #[derive(Debug, Args)]
 pub(crate) struct SessionOptions {
@@ -24,7 +27,7 @@ pub(crate) struct SessionOptions {
     /// Folder of model files that are not inside the program [default: ~/.local/share/facerecog/models]
     #[arg(long, global = true, env = "FACERECOG_MODELS", value_name = "DIR", help_heading = "General options")]
     pub(crate) models: Option<PathBuf>,
-    /// Manifest that describes the packs, instead of the one inside the program
+    /// Manifest that describes the packs, instead of the one inside the program and manifest.toml in the models folder
     #[arg(long, global = true, env = "FACERECOG_MANIFEST", value_name = "FILE", help_heading = "General options")]
     pub(crate) manifest: Option<PathBuf>,
     /// Numbers that networks calculate with: f32, bf16, or int8 after `recognizer models calibrate` [default: the pack's]
@@ -58,14 +61,21 @@ pub(crate) struct Session {
     /// Whether mirror images were asked for, or refused, instead of the pack's own choice.
     pub(crate) flip: Option<bool>,
     pub(crate) models_dir: PathBuf,
+    /// The pack that was asked for by name.
+    pub(crate) asked_pack: Option<String>,
+    /// The manifest that packs of the user's are added to.
+    pub(crate) own_manifest: PathBuf,
 }
 
 impl Session {
     pub(crate) fn new(options: &SessionOptions) -> Result<Self, CliError> {
+        let models_dir = options.models.clone().unwrap_or_else(model_folder::default_model_folder);
+        let own_manifest = options.manifest.clone().unwrap_or_else(|| models_dir.join(OWN_MANIFEST));
         let manifest = match &options.manifest {
-            Some(path) => Manifest::load(path).map_err(|error| CliError::Usage(error.to_string()))?,
-            None => Manifest::builtin(),
+            Some(path) => Manifest::load(path),
+            None => Manifest::builtin_with(&own_manifest),
         };
+        let manifest = manifest.map_err(|error| CliError::Usage(error.to_string()))?;
         let manifest = match options.precision {
             Some(precision) => manifest.with_precision(precision),
             None => manifest,
@@ -80,7 +90,9 @@ impl Session {
             pack_name: options.pack.clone().unwrap_or_else(|| "builtin".into()),
             precision: options.precision,
             flip: options.flip,
-            models_dir: options.models.clone().unwrap_or_else(model_folder::default_model_folder),
+            asked_pack: options.pack.clone(),
+            models_dir,
+            own_manifest,
         })
     }
 

@@ -10,6 +10,7 @@ use facerecog_kernels::network::{GraphError, Network, Outputs, Precision, Ranges
 
 use super::explanation::Explanation;
 use super::network::Output;
+use super::onnx_file::OnnxFile;
 use translate::{Form, Translation, Untranslatable};
 
 thread_local! {
@@ -33,32 +34,33 @@ pub(super) enum NotFused {
 #[derive(Debug)]
 pub(super) struct FusedNetwork {
     network: Network,
-    size: Option<[usize; 2]>,
     outputs: Vec<String>,
     forms: Vec<Form>,
 }
 
 impl FusedNetwork {
-    /// Parses an ONNX file held in memory. `ranges` are for [`Precision::Int8`] alone.
-    pub(super) fn parse(onnx: &[u8], precision: Precision, ranges: &Ranges) -> Result<Self, NotFused> {
-        let Translation { graph, size, outputs } = translate::translate(onnx)?;
+    /// Translates an ONNX file. `ranges` are for [`Precision::Int8`] alone. `read` is called when the file is no longer
+    /// looked at, before weights are packed.
+    pub(super) fn new(
+        file: &OnnxFile<'_>,
+        precision: Precision,
+        ranges: &Ranges,
+        read: impl Fn(),
+    ) -> Result<Self, NotFused> {
+        let Translation { graph, outputs } = translate::translate(file)?;
+        read();
         let instructions = Kernels::chosen().instructions();
         let network = match precision {
             Precision::F32 | Precision::Bf16 => Network::compile(graph, instructions, precision)?,
             Precision::Int8 => Network::compile_int8(graph, instructions, ranges)?,
         };
         let (outputs, forms) = outputs.into_iter().unzip();
-        Ok(Self { network, size, outputs, forms })
+        Ok(Self { network, outputs, forms })
     }
 
     /// Names of the outputs, in their order.
     pub(super) fn outputs(&self) -> &[String] {
         &self.outputs
-    }
-
-    /// Height and width of the image, where the file fixes them.
-    pub(super) fn size(&self) -> Option<[usize; 2]> {
-        self.size
     }
 
     /// Runs one image: `input` holds `3 × height × width` numbers, NCHW.

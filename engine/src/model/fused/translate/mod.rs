@@ -8,14 +8,13 @@ mod attributes;
 mod operations;
 
 use std::collections::HashMap;
-use std::io::Cursor;
 
 use facerecog_kernels::network::{Graph, Node, Operation, Value};
-use tract_onnx::pb::{GraphProto, NodeProto, ValueInfoProto, tensor_shape_proto, type_proto};
-use tract_onnx::prelude::Framework;
+use tract_onnx::pb::NodeProto;
 
-use super::constant::Constant;
+use super::constant::{Constant, Integer};
 use crate::model::network::Output;
+use crate::model::onnx_file::OnnxFile;
 
 /// What our kernels do not know, or not in this combination.
 #[derive(Debug, thiserror::Error)]
@@ -27,8 +26,6 @@ type Result<T> = std::result::Result<T, Untranslatable>;
 /// A network as a graph, and what its outputs are called.
 pub(super) struct Translation {
     pub(super) graph: Graph,
-    /// Height and width of the image, where the file fixes them.
-    pub(super) size: Option<[usize; 2]>,
     /// Name and form of each output of the graph.
     pub(super) outputs: Vec<(String, Form)>,
 }
@@ -44,10 +41,12 @@ pub(super) enum Form {
     ChannelsLast,
     /// `[1, height · width, channels]`.
     Pixels,
-    /// `[height · width · channels / columns, columns]`.
+    /// `[height · width · channels / columns, columns]`, after a batch of 1 where there is one.
     Rows {
         /// A part of the channels.
         columns: usize,
+        /// Whether there is a batch.
+        batch: bool,
     },
 }
 
@@ -66,7 +65,8 @@ impl Form {
             Self::Flat => vec![1, channels * pixels],
             Self::ChannelsLast => vec![1, height, width, channels],
             Self::Pixels => vec![1, pixels, channels],
-            Self::Rows { columns } => vec![pixels * channels / columns, columns],
+            Self::Rows { columns, batch: false } => vec![pixels * channels / columns, columns],
+            Self::Rows { columns, batch: true } => vec![1, pixels * channels / columns, columns],
         };
         Output { shape, values }
     }
@@ -86,8 +86,16 @@ struct Map {
     channels: usize,
     /// Height and width, when they do not depend on the image.
     size: Option<[usize; 2]>,
+    /// Height and width for images of each of the [`SAMPLES`], or of the one size that the file takes; none where such an
+    /// image is too small.
+    samples: Option<[[usize; 2]; 2]>,
     form: Form,
 }
+
+/// Heights and widths of images by which is found how many times as large as another a map is, where exporters have
+/// written the computation of its size. A factor that is the same for both is that of all images whose sides are multiples
+/// of 128, the largest stride of detectors; for others, whose maps do not fit each other then, a run is an error.
+const SAMPLES: [[usize; 2]; 2] = [[384, 512], [640, 896]];
 
 /// The nodes so far, and what names stand for.
 struct Translator {
@@ -96,61 +104,68 @@ struct Translator {
     names: HashMap<String, Known>,
 }
 
-pub(super) fn translate(onnx: &[u8]) -> Result<Translation> {
-    let model = tract_onnx::onnx()
-        .proto_model_for_read(&mut Cursor::new(onnx))
-        .map_err(|error| Untranslatable(format!("the file: {error:#}")))?;
-    let opset = model.opset_import.iter().filter(|set| set.domain.is_empty()).map(|set| set.version).max();
-    let graph = model.graph.as_ref().ok_or_else(|| Untranslatable("a file without a graph".into()))?;
-    let (image, input_channels, size) = image_of(graph)?;
-    let mut translator = Translator { opset: opset.unwrap_or(0), nodes: Vec::new(), names: HashMap::new() };
-    let input = Map { value: Value::Input, channels: input_channels, size, form: Form::Map };
+pub(super) fn translate(file: &OnnxFile<'_>) -> Result<Translation> {
+    let (image, input_channels, size) = image_of(file)?;
+    let mut translator = Translator { opset: file.opset, nodes: Vec::new(), names: HashMap::new() };
+    let samples = Some(size.map_or(SAMPLES, |size| [size; 2]));
+    let input = Map { value: Value::Input, channels: input_channels, size, samples, form: Form::Map };
     translator.names.insert(image.to_owned(), Known::Map(input));
-    for tensor in &graph.initializer {
-        translator.names.insert(tensor.name.clone(), Known::Constant(Constant::read(tensor)?));
-    }
-    for node in &graph.node {
+    let mut reads = reads_of_weights(file);
+    for node in &file.graph.node {
         let [name] = node.output.as_slice() else {
             return Err(Untranslatable(format!("{} with {} outputs", node.op_type, node.output.len())));
         };
+        for input in &node.input {
+            if let Some(weights) = file.initializers.get(input)
+                && !translator.names.contains_key(input)
+            {
+                translator.names.insert(input.clone(), Known::Constant(Constant::of_file(weights)?));
+            }
+        }
         let known = translator.node(node).map_err(|Untranslatable(what)| Untranslatable(format!("{what} ({name})")))?;
         translator.names.insert(name.clone(), known);
+        // Of a network of hundreds of megabytes, weights are held by the graph alone.
+        for input in &node.input {
+            if let Some(left) = reads.get_mut(input.as_str()) {
+                *left -= 1;
+                if *left == 0 {
+                    translator.names.remove(input);
+                }
+            }
+        }
     }
     let mut outputs = Vec::new();
     let mut values = Vec::new();
-    for output in &graph.output {
+    for output in &file.graph.output {
         let map = translator.map_called(&output.name)?;
         values.push(map.value);
         outputs.push((output.name.clone(), map.form));
     }
-    Ok(Translation { graph: Graph { input_channels, nodes: translator.nodes, outputs: values }, size, outputs })
+    Ok(Translation { graph: Graph { input_channels, nodes: translator.nodes, outputs: values }, outputs })
+}
+
+/// How often nodes read each initialiser.
+fn reads_of_weights<'f>(file: &'f OnnxFile<'_>) -> HashMap<&'f str, usize> {
+    let mut reads = HashMap::new();
+    for input in file.graph.node.iter().flat_map(|node| &node.input) {
+        if file.initializers.contains_key(input) {
+            *reads.entry(input.as_str()).or_insert(0) += 1;
+        }
+    }
+    reads
 }
 
 /// Name, channels and, where the file fixes it, size of the one image.
-fn image_of(graph: &GraphProto) -> Result<(&str, usize, Option<[usize; 2]>)> {
-    let is_weight = |input: &ValueInfoProto| graph.initializer.iter().any(|tensor| tensor.name == input.name);
-    let inputs: Vec<&ValueInfoProto> = graph.input.iter().filter(|input| !is_weight(input)).collect();
-    let [input] = inputs.as_slice() else {
+fn image_of<'f>(file: &'f OnnxFile<'_>) -> Result<(&'f str, usize, Option<[usize; 2]>)> {
+    let inputs = file.inputs();
+    let [(name, sides)] = inputs.as_slice() else {
         return Err(Untranslatable(format!("{} inputs", inputs.len())));
     };
-    let Some(type_proto::Value::TensorType(tensor)) = input.r#type.as_ref().and_then(|of| of.value.as_ref()) else {
-        return Err(Untranslatable("an input that is no tensor".into()));
-    };
-    let sides: Vec<Option<usize>> = tensor.shape.iter().flat_map(|shape| &shape.dim).map(side).collect();
     match *sides.as_slice() {
         [None | Some(1), Some(channels), height, width] => {
-            Ok((&input.name, channels, height.zip(width).map(|(height, width)| [height, width])))
+            Ok((name, channels, height.zip(width).map(|(height, width)| [height, width])))
         }
         _ => Err(Untranslatable(format!("an input of the shape {sides:?}"))),
-    }
-}
-
-fn side(dim: &tensor_shape_proto::Dimension) -> Option<usize> {
-    match dim.value {
-        Some(tensor_shape_proto::dimension::Value::DimValue(side)) => {
-            usize::try_from(side).ok().filter(|&side| side > 0)
-        }
-        _ => None,
     }
 }
 
@@ -188,7 +203,7 @@ impl Translator {
     }
 
     /// A constant input of integers; `None` for one that is left out.
-    fn integers(&self, node: &NodeProto, index: usize) -> Result<Option<&[Option<i64>]>> {
+    fn integers(&self, node: &NodeProto, index: usize) -> Result<Option<&[Integer]>> {
         match self.input(node, index)? {
             None => Ok(None),
             Some(Known::Constant(Constant::Integers(integers))) => Ok(Some(integers)),

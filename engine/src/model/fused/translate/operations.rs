@@ -5,7 +5,7 @@ use tract_onnx::pb::NodeProto;
 
 use super::attributes::{attribute, integer, integers, number, sides, text, window};
 use super::{Form, Known, Map, Result, Translator, Untranslatable};
-use crate::model::fused::constant::Constant;
+use crate::model::fused::constant::{Constant, Integer};
 
 /// ONNX's number of f32.
 const FLOAT: i64 = 1;
@@ -36,6 +36,7 @@ impl Translator {
             "Transpose" => self.transpose(node),
             "Shape" => self.shape(node),
             "Gather" => self.gather(node),
+            "Slice" => self.slice(node),
             "Unsqueeze" => self.same(node),
             other => Err(Untranslatable(format!("the operator {other}"))),
         }
@@ -73,9 +74,8 @@ impl Translator {
         let window = window(node, [rows, columns])?;
         let groups = usize::try_from(integer(node, "group", 1)).unwrap_or(0);
         let weights = weights.to_vec();
-        let size = counted(map, &window)?;
         let convolution = Convolution { outputs, groups, window, weights, bias };
-        let like = Map { channels: outputs, size, ..map };
+        let like = Map { channels: outputs, ..counted(map, &window)? };
         Ok(self.push(node, Operation::Convolution(convolution), vec![map.value], like))
     }
 
@@ -176,13 +176,13 @@ impl Translator {
             "MaxPool" => Operation::MaxPool(window),
             _ => Operation::AveragePool { window, count_padding: integer(node, "count_include_pad", 0) != 0 },
         };
-        let size = counted(map, &window)?;
-        Ok(self.push(node, operation, vec![map.value], Map { size, ..map }))
+        let like = counted(map, &window)?;
+        Ok(self.push(node, operation, vec![map.value], like))
     }
 
     fn global_average_pool(&mut self, node: &NodeProto) -> Result<Known> {
         let map = self.spatial(node, 0)?;
-        let like = Map { size: Some([1, 1]), ..map };
+        let like = of_one_pixel(map);
         Ok(self.push(node, Operation::GlobalAveragePool, vec![map.value], like))
     }
 
@@ -214,7 +214,7 @@ impl Translator {
             Some((_, &[bias])) => vec![bias; outputs],
             Some((_, bias)) => bias.to_vec(),
         };
-        let like = Map { channels: outputs, size: Some([1, 1]), ..map };
+        let like = Map { channels: outputs, ..of_one_pixel(map) };
         Ok(self.push(node, Operation::FullyConnected { input, weights, bias }, vec![map.value], like))
     }
 
@@ -228,7 +228,7 @@ impl Translator {
             Form::Map => axis == 1 && (self.opset >= 13 || map.size == Some([1, 1])),
             Form::Flat => axis == 1 && is_vector(map),
             Form::ChannelsLast | Form::Pixels => axis == rank - 1,
-            Form::Rows { columns } => axis == 1 && columns == map.channels,
+            Form::Rows { columns, .. } => axis == rank - 1 && columns == map.channels,
         };
         if !over_channels {
             return Err(Untranslatable("Softmax over other sides than the channels".into()));
@@ -239,7 +239,7 @@ impl Translator {
     fn pad(&mut self, node: &NodeProto) -> Result<Known> {
         let map = self.spatial(node, 0)?;
         let pads: Vec<i64> = match self.integers(node, 1)? {
-            Some(pads) => pads.iter().copied().flatten().collect(),
+            Some(pads) => pads.iter().filter_map(|pad| pad.known()).collect(),
             None => integers(node, "pads").unwrap_or_default().to_vec(),
         };
         let value = match self.numbers(node, 2)? {
@@ -253,8 +253,8 @@ impl Translator {
             return Err(Untranslatable(format!("Pad by {pads:?}")));
         };
         let padding = Padding { top, left, bottom, right };
-        let size = map.size.map(|[height, width]| [height + top + bottom, width + left + right]);
-        let like = Map { channels: map.channels + channels, size, ..map };
+        let padded = |[height, width]: [usize; 2]| [height + top + bottom, width + left + right];
+        let like = Map { channels: map.channels + channels, ..resized(map, padded) };
         Ok(self.push(node, Operation::Pad { channels, padding }, vec![map.value], like))
     }
 
@@ -285,8 +285,8 @@ impl Translator {
             return Err(Untranslatable(format!("{} by {scales:?}, {transformation}, {rounding}", node.op_type)));
         };
         let factors = [rows, columns];
-        let size = map.size.map(|[height, width]| [height * rows, width * columns]);
-        Ok(self.push(node, Operation::UpsampleNearest { factors }, vec![map.value], Map { size, ..map }))
+        let like = resized(map, |[height, width]| [height * rows, width * columns]);
+        Ok(self.push(node, Operation::UpsampleNearest { factors }, vec![map.value], like))
     }
 
     fn concat(&mut self, node: &NodeProto) -> Result<Known> {
@@ -318,14 +318,24 @@ impl Translator {
     fn reshape(&self, node: &NodeProto) -> Result<Known> {
         let map = self.map(node, 0)?;
         let shape = self.integers(node, 1)?.unwrap_or_default();
-        let channels = Some(i64::try_from(map.channels).unwrap_or(i64::MAX));
+        let channels = i64::try_from(map.channels).unwrap_or(i64::MAX);
+        let whole = |side: &Integer| matches!(side, Integer::Known(0 | 1) | Integer::OfImage(_));
         let form = match (map.form, shape) {
-            (Form::Map | Form::Flat, [Some(-1..=1), Some(_)] | [None, Some(-1)]) => Form::Flat,
-            (Form::ChannelsLast | Form::Pixels, [Some(1 | 0) | None, _, last]) if *last == channels => Form::Pixels,
-            (Form::ChannelsLast | Form::Pixels, &[Some(-1), Some(columns)]) => match usize::try_from(columns) {
-                Ok(columns) if columns > 0 && map.channels.is_multiple_of(columns) => Form::Rows { columns },
-                _ => return Err(Untranslatable(format!("Reshape of {} channels to rows of {columns}", map.channels))),
-            },
+            (Form::Map | Form::Flat, [Integer::Known(-1..=1), Integer::Known(_)])
+            | (Form::Map | Form::Flat, [Integer::OfImage(_), Integer::Known(-1)]) => Form::Flat,
+            (Form::ChannelsLast | Form::Pixels, [batch, _, Integer::Known(last)])
+                if whole(batch) && *last == channels =>
+            {
+                Form::Pixels
+            }
+            (Form::ChannelsLast | Form::Pixels, [Integer::Known(-1), Integer::Known(columns)]) => {
+                Form::Rows { columns: part_of(&map, *columns)?, batch: false }
+            }
+            (Form::ChannelsLast | Form::Pixels, [batch, Integer::Known(-1), Integer::Known(columns)])
+                if whole(batch) =>
+            {
+                Form::Rows { columns: part_of(&map, *columns)?, batch: true }
+            }
             (form, shape) => return Err(Untranslatable(format!("Reshape of {form:?} to {shape:?}"))),
         };
         Ok(Known::Map(Map { form, ..map }))
@@ -342,16 +352,46 @@ impl Translator {
 
     fn shape(&self, node: &NodeProto) -> Result<Known> {
         let map = self.spatial(node, 0)?;
-        let side = |side: usize| i64::try_from(side).ok();
-        let [height, width] = map.size.map_or([None, None], |[height, width]| [side(height), side(width)]);
-        Ok(Known::Constant(Constant::Integers(vec![Some(1), side(map.channels), height, width])))
+        let number = |side: usize| i64::try_from(side).unwrap_or(i64::MAX);
+        let side = |axis: usize| match (map.size, map.samples) {
+            (Some(size), _) => Integer::Known(number(size[axis])),
+            (None, samples) => Integer::OfImage(samples.map(|samples| samples.map(|size| number(size[axis])))),
+        };
+        let integers = vec![Integer::Known(1), Integer::Known(number(map.channels)), side(0), side(1)];
+        Ok(Known::Constant(Constant::Integers(integers)))
+    }
+
+    /// Of a shape, as exporters take its first two sides.
+    fn slice(&self, node: &NodeProto) -> Result<Known> {
+        let refusal = || Untranslatable("Slice of a map, or by steps".into());
+        let from = self.integers(node, 0)?.ok_or_else(refusal)?;
+        let given = |index: usize, name: &str, default: i64| match self.integers(node, index)? {
+            Some(&[Integer::Known(number)]) => Ok(number),
+            Some(_) => Err(refusal()),
+            None => match integers(node, name) {
+                Some(&[number]) => Ok(number),
+                Some(_) => Err(refusal()),
+                None => Ok(default),
+            },
+        };
+        let (axis, step) = (given(3, "axes", 0)?, given(4, "steps", 1)?);
+        // Counted from the end where they are negative, and held within the shape.
+        let place = |number: i64| {
+            let from_end = i64::try_from(from.len()).unwrap_or(i64::MAX).saturating_add(number);
+            usize::try_from(if number < 0 { from_end } else { number }).unwrap_or(0).min(from.len())
+        };
+        let (start, end) = (place(given(1, "starts", 0)?), place(given(2, "ends", i64::MAX)?));
+        match (axis, step, from.get(start..end)) {
+            (0, 1, Some(part)) => Ok(Known::Constant(Constant::Integers(part.to_vec()))),
+            _ => Err(refusal()),
+        }
     }
 
     fn gather(&self, node: &NodeProto) -> Result<Known> {
         let refusal = || Untranslatable("Gather of a map".into());
         let (from, indices) = self.integers(node, 0)?.zip(self.integers(node, 1)?).ok_or_else(refusal)?;
         let gathered = indices.iter().map(|&index| {
-            let index = index.and_then(|index| usize::try_from(index).ok()).ok_or_else(refusal)?;
+            let index = index.known().and_then(|index| usize::try_from(index).ok()).ok_or_else(refusal)?;
             from.get(index).copied().ok_or_else(refusal)
         });
         Ok(Known::Constant(Constant::Integers(gathered.collect::<Result<_>>()?)))
@@ -365,13 +405,37 @@ fn constant(node: &NodeProto) -> Result<Known> {
     }
 }
 
-/// How many times larger than a map the sizes are; nothing where one of the two is not known.
-fn scales(map: Map, sizes: &[Option<i64>]) -> Vec<f32> {
-    let (&[Some(1), Some(channels), Some(rows), Some(columns)], Some([height, width])) = (sizes, map.size) else {
-        return Vec::new();
+/// How many times larger than a map the sizes are; nothing where that is not known.
+fn scales(map: Map, sizes: &[Integer]) -> Vec<f32> {
+    let &[Integer::Known(1), Integer::Known(channels), rows, columns] = sizes else { return Vec::new() };
+    let ratio = |size: i64, given: usize| (size as f64 / given as f64) as f32;
+    let side = |side: Integer, axis: usize| match (side, map.size, map.samples) {
+        (Integer::Known(size), Some(given), _) => Some(ratio(size, given[axis])),
+        (Integer::OfImage(Some(sizes)), None, Some(samples)) => {
+            let [a, b] = [0, 1].map(|sample: usize| ratio(sizes[sample], samples[sample][axis]));
+            (a == b).then_some(a)
+        }
+        _ => None,
     };
-    let given = [1, map.channels, height, width];
-    [1, channels, rows, columns].iter().zip(given).map(|(&size, given)| (size as f64 / given as f64) as f32).collect()
+    let scales = [Some(1.0), Some(ratio(channels, map.channels)), side(rows, 0), side(columns, 1)];
+    scales.into_iter().collect::<Option<_>>().unwrap_or_default()
+}
+
+/// A map whose pixels are counted otherwise.
+fn resized(map: Map, size: impl Fn([usize; 2]) -> [usize; 2]) -> Map {
+    Map { size: map.size.map(&size), samples: map.samples.map(|samples| samples.map(&size)), ..map }
+}
+
+fn of_one_pixel(map: Map) -> Map {
+    resized(Map { size: Some([1, 1]), ..map }, |_| [1, 1])
+}
+
+/// A part of the channels that rows have as columns.
+fn part_of(map: &Map, columns: i64) -> Result<usize> {
+    match usize::try_from(columns) {
+        Ok(columns) if columns > 0 && map.channels.is_multiple_of(columns) => Ok(columns),
+        _ => Err(Untranslatable(format!("Reshape of {} channels to rows of {columns}", map.channels))),
+    }
 }
 
 /// Whether a map is one number for each channel.
@@ -382,12 +446,14 @@ fn is_vector(map: Map) -> bool {
 fn rank(form: Form) -> i64 {
     match form {
         Form::Map | Form::ChannelsLast => 4,
-        Form::Pixels => 3,
-        Form::Flat | Form::Rows { .. } => 2,
+        Form::Pixels | Form::Rows { batch: true, .. } => 3,
+        Form::Flat | Form::Rows { batch: false, .. } => 2,
     }
 }
 
-/// Height and width after windows.
-fn counted(map: Map, window: &Window) -> Result<Option<[usize; 2]>> {
-    map.size.map(|size| window.count(size).map_err(Untranslatable)).transpose()
+/// A map after windows.
+fn counted(map: Map, window: &Window) -> Result<Map> {
+    let size = map.size.map(|size| window.count(size).map_err(Untranslatable)).transpose()?;
+    let samples = map.samples.and_then(|[a, b]| Some([window.count(a).ok()?, window.count(b).ok()?]));
+    Ok(Map { size, samples, ..map })
 }

@@ -1,0 +1,72 @@
+//! Adding to a manifest of the user's.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use facerecog_engine::model::Manifest;
+
+use super::error::CliError;
+
+/// The first lines of a manifest that is made anew.
+const HEAD: &str = "# Packs of models of your own, beside those inside the program; written by `recognizer models add`.\n\
+                    # Edit it as you like: what is here stays here.\n";
+
+/// A manifest that nobody else adds to meanwhile.
+#[derive(Debug)]
+pub(super) struct OwnManifest {
+    path: PathBuf,
+    text: String,
+    /// Held until this is dropped.
+    _lock: File,
+}
+
+impl OwnManifest {
+    /// Opens the manifest at `path`, or begins one. Waits for others that add to it.
+    pub(super) fn open(path: &Path) -> Result<Self, CliError> {
+        let failed = |error: io::Error| CliError::Failed(format!("{}: {error}", path.display()));
+        // A link is followed here: what it leads to is replaced, and not the link.
+        let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let lock = File::create(path.with_added_extension("lock")).map_err(failed)?;
+        lock.lock().map_err(failed)?;
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => HEAD.to_owned(),
+            Err(error) => return Err(failed(error)),
+        };
+        Ok(Self { path, text, _lock: lock })
+    }
+
+    /// The manifest with one pack more, as it will be.
+    pub(super) fn with(&self, entry: &str) -> Result<Manifest, CliError> {
+        Ok(Manifest::parse(&self.text_with(entry), &self.path)?)
+    }
+
+    /// Writes it with one pack more: as a whole, or not at all. What is in it stays as it is, comments too.
+    pub(super) fn add(self, entry: &str) -> Result<(), CliError> {
+        let folder = self.path.parent().unwrap_or(Path::new("."));
+        let write = || {
+            let permissions = fs::metadata(&self.path).map(|metadata| metadata.permissions());
+            let mut file = tempfile::Builder::new()
+                .prefix(".manifest-")
+                .suffix(".part")
+                // Of a new file, as far as the umask lets; temporary ones are their owner's alone.
+                .permissions(fs::Permissions::from_mode(0o666))
+                .tempfile_in(folder)?;
+            file.write_all(self.text_with(entry).as_bytes())?;
+            if let Ok(permissions) = permissions {
+                file.as_file().set_permissions(permissions)?;
+            }
+            file.as_file().sync_all()?;
+            file.persist(&self.path)?;
+            File::open(folder)?.sync_all()
+        };
+        write().map_err(|error| CliError::Failed(format!("{}: could not be written: {error}", self.path.display())))
+    }
+
+    fn text_with(&self, entry: &str) -> String {
+        let text = self.text.trim_end();
+        format!("{text}{}{entry}", if text.is_empty() { "" } else { "\n\n" })
+    }
+}
