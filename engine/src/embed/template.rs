@@ -34,7 +34,7 @@ mod tests {
     fn one_embedding_is_its_own_template() {
         assert_eq!(template([&[0.6, -0.8][..]]), [0.6, -0.8]);
         assert_eq!(template([&[0.0, 0.0][..]]), [0.0, 0.0]);
-        assert_eq!(template([]), []);
+        assert!(template([]).is_empty());
     }
 
     #[test]

@@ -68,6 +68,8 @@ impl FaceQuality {
         let detector_loss = match decoder {
             Decoder::Yunet => YUNET.loss(m.detector_score),
             Decoder::Mtcnn => MTCNN.loss(m.detector_score),
+            // What its scores tell was not measured.
+            Decoder::Scrfd => 0.0,
         };
         let factors = QualityFactors {
             detector: factor(detector_loss),

@@ -213,7 +213,7 @@ pub(crate) fn worst<'s, 'a>(searches: &'s [Search<'a>], count: usize) -> Worst<'
 mod tests {
     use super::*;
 
-    fn template<'a>(photo: usize, person: &'a str, embedding: &'a [f32]) -> Template<'a> {
+    fn known<'a>(photo: usize, person: &'a str, embedding: &'a [f32]) -> Template<'a> {
         Template { photo, person, embedding: Some(embedding) }
     }
 
