@@ -3,7 +3,7 @@
 use super::Photo;
 
 /// A photo is dark when all but a hundredth of its pixels are below this, of 255. Of the 4,992 photos of LFW-dev none is
-/// below 130; what YuNet finds of faces falls from here on (docs/accuracy.md).
+/// below 130. Of 200 faces that were darkened YuNet found all where this was 58, and 96 % at 29 (docs/accuracy.md).
 const DARK: u32 = 48;
 /// What the pixel that a hundredth are lighter than becomes.
 const LIGHT: u32 = 220;
