@@ -1,6 +1,7 @@
 //! A photo as the input of a detector: at another size in the top left corner, black right of it and below.
 
 use super::Face;
+use crate::model::Network;
 use crate::photo::{Reduction, View};
 use crate::tensor::{ChannelOrder, padded_planes};
 use crate::{BoundingBox, Point};
@@ -28,8 +29,16 @@ pub(super) struct Letterbox {
 }
 
 impl Letterbox {
-    /// In an input of any size whose sides are multiples of `multiple`. A photo is never made larger.
-    pub(super) fn of_any_size(photo: (u32, u32), min_face: f32, multiple: u32) -> Self {
+    /// In the input of a network: of its size, or where it takes every size one whose sides are multiples of `multiple`.
+    pub(super) fn new(network: &Network, photo: (u32, u32), min_face: f32, multiple: u32) -> Self {
+        match network.size() {
+            Some(size) => Self::of_size(photo, size),
+            None => Self::of_any_size(photo, min_face, multiple),
+        }
+    }
+
+    /// In an input of any size. A photo is never made larger.
+    fn of_any_size(photo: (u32, u32), min_face: f32, multiple: u32) -> Self {
         let longest = photo.0.max(photo.1) as f32;
         let wanted = (USUAL_SIDE / longest).max(SMALLEST_FACE_SEEN / min_face.max(1.0));
         let scale = wanted.min(LARGEST_SIDE / longest).min(1.0);
@@ -40,7 +49,7 @@ impl Letterbox {
     }
 
     /// In an input of one size, `[height, width]`, which it fills in one direction.
-    pub(super) fn of_size(photo: (u32, u32), [padded_height, padded_width]: [usize; 2]) -> Self {
+    fn of_size(photo: (u32, u32), [padded_height, padded_width]: [usize; 2]) -> Self {
         let [wide, high] = [photo.0, photo.1].map(f64::from);
         let [most_wide, most_high] = [padded_width as f64, padded_height as f64];
         // Cut to whole pixels, as InsightFace does.

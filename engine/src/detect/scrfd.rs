@@ -94,13 +94,8 @@ impl Scrfd {
     }
 
     fn letterbox(&self, photo: (u32, u32), min_face: f32) -> Letterbox {
-        match self.network.size() {
-            Some(size) => Letterbox::of_size(photo, size),
-            None => {
-                let largest = self.heads.iter().map(|head| head.stride).max().unwrap_or(FIRST_STRIDE);
-                Letterbox::of_any_size(photo, min_face, largest as u32)
-            }
-        }
+        let largest = self.heads.iter().map(|head| head.stride).max().unwrap_or(FIRST_STRIDE);
+        Letterbox::new(&self.network, photo, min_face, largest as u32)
     }
 
     fn decode(

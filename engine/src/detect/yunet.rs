@@ -77,10 +77,7 @@ impl Yunet {
     }
 
     fn letterbox(&self, photo: (u32, u32), min_face: f32) -> Letterbox {
-        match self.network.size() {
-            Some(size) => Letterbox::of_size(photo, size),
-            None => Letterbox::of_any_size(photo, min_face, SIDE_MULTIPLE),
-        }
+        Letterbox::new(&self.network, photo, min_face, SIDE_MULTIPLE)
     }
 
     fn decode(

@@ -17,9 +17,9 @@ pub fn template<'a>(embeddings: impl IntoIterator<Item = &'a [f32]>) -> Vec<f32>
         lengths += length(embedding.iter().map(|number| f64::from(*number)));
         count += 1;
     }
-    let of_mean = length(sums.iter().map(|sum| sum / f64::from(count)));
-    let longer = if of_mean > 0.0 { lengths / f64::from(count) / of_mean } else { 1.0 };
-    sums.into_iter().map(|sum| (sum / f64::from(count) * longer) as f32).collect()
+    let of_sum = length(sums.iter().copied());
+    let factor = if of_sum > 0.0 { lengths / f64::from(count) / of_sum } else { 0.0 };
+    sums.into_iter().map(|sum| (sum * factor) as f32).collect()
 }
 
 fn length(numbers: impl Iterator<Item = f64>) -> f64 {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use facerecog_engine::embed::similarity;
-use facerecog_engine::gallery::{EnrolOptions, Gallery, PersonScore, Verify};
+use facerecog_engine::gallery::{EnrolOptions, Gallery, Verify};
 use facerecog_engine::photo::{self, Limits, ReducedPhoto, Reduction};
 use facerecog_engine::quality::FaceQuality;
 use facerecog_engine::recognizer::{IdentifiedFace, RecognizeOptions, Recognizer};
@@ -14,6 +14,7 @@ use unicode_width::UnicodeWidthStr;
 use super::decision_options::DecisionOptions;
 use super::error::CliError;
 use super::in_order::for_each_in_order;
+use super::person_score::person_score;
 use super::photo_list::PhotoList;
 use super::photo_options::PhotoOptions;
 use super::record::{ErrorRecord, FaceRecord, MatchRecord, PhotoRecord};
@@ -69,7 +70,7 @@ impl Identify {
         let photos = self.photos.expand()?;
         let pictures = self.draw.as_deref().map(|out| Pictures::plan(out, &photos)).transpose()?;
         let index_dir = session.index_dir(&self.index);
-        let score = if self.templates { PersonScore::Template } else { PersonScore::MeanOfTop(self.photos_per_person) };
+        let score = person_score(self.templates, self.photos_per_person);
         let recognizer = session.recognizer(self.photo.detect())?.with_person_score(score);
         let limits = self.photo.limits();
         if let Some(known) = &self.known {

@@ -19,6 +19,7 @@ mod models_explain;
 mod models_fetch;
 mod output;
 mod own_manifest;
+mod person_score;
 mod photo_list;
 mod photo_options;
 mod progress;

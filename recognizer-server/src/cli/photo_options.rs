@@ -64,7 +64,8 @@ fn positive(text: &str) -> Result<f32, String> {
     }
 }
 
-fn fraction(text: &str) -> Result<f32, String> {
+/// A part of a whole.
+pub(super) fn fraction(text: &str) -> Result<f32, String> {
     match text.parse::<f32>() {
         Ok(value) if (0.0..=1.0).contains(&value) => Ok(value),
         _ => Err("a number from 0 to 1".into()),

@@ -6,7 +6,7 @@ use clap::Args;
 use facerecog_engine::gallery::{EnrolOptions, OutlierCheck, QualityCheck};
 
 use super::error::CliError;
-use super::photo_options::PhotoOptions;
+use super::photo_options::{PhotoOptions, fraction};
 use super::session::{IndexOptions, Session};
 use super::{Outcome, enrolment};
 
@@ -39,7 +39,7 @@ pub(crate) struct Reindex {
     reject_outliers: bool,
     /// Leave out photos whose face has a lower quality than this, 0…1; without it those below 0.1 are warned of, and
     /// none is left out
-    #[arg(long, value_name = "QUALITY", value_parser = quality)]
+    #[arg(long, value_name = "QUALITY", value_parser = fraction)]
     min_quality: Option<f32>,
     #[command(flatten)]
     photo: PhotoOptions,
@@ -60,12 +60,5 @@ impl Reindex {
         let report = enrolment::enrol(&recognizer, &self.known, &index_dir, &options, session.output)?;
         session.output.answer(&report, || enrolment::describe(&report))?;
         Ok(Outcome::Complete)
-    }
-}
-
-fn quality(text: &str) -> Result<f32, String> {
-    match text.parse::<f32>() {
-        Ok(value) if (0.0..=1.0).contains(&value) => Ok(value),
-        _ => Err("a number of 0 to 1".into()),
     }
 }

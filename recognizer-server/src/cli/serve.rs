@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use clap::Args;
-use facerecog_engine::gallery::PersonScore;
 use facerecog_engine::recognizer::Recognizer;
 
 use super::error::CliError;
+use super::person_score::person_score;
 use super::session::{Session, SessionOptions};
 use super::{GlobalOptions, Outcome};
 use crate::config::{ConfigError, LogLevel, ServeInput, ServerConfig};
@@ -75,7 +75,7 @@ pub(crate) fn recognizer(config: &ServerConfig) -> Result<Recognizer, CliError> 
         precision: config.precision,
         flip: config.flip,
     })?;
-    let score = if config.templates { PersonScore::Template } else { PersonScore::MeanOfTop(config.photos_per_person) };
+    let score = person_score(config.templates, config.photos_per_person);
     let recognizer = session.recognizer(config.detect())?;
     // What the pack cannot promise for one known photo, it cannot for more.
     recognizer.pack().decision().for_search(config.decision_rule(), 1, &config.pack)?;

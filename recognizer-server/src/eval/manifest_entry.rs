@@ -68,13 +68,17 @@ pub(crate) fn replace(manifest: &str, pack: &str, rates: &ErrorRates) -> String 
 }
 
 fn table(pack: &str) -> String {
+    format!("{}.decision.error_rates", pack_table(pack))
+}
+
+/// The table of a pack, as a heading has it.
+pub(crate) fn pack_table(pack: &str) -> String {
     let is_bare = !pack.is_empty() && pack.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
-    let name = if is_bare { pack.to_owned() } else { string(pack) };
-    format!("packs.{name}.decision.error_rates")
+    format!("packs.{}", if is_bare { pack.to_owned() } else { string(pack) })
 }
 
 /// A string of TOML.
-fn string(text: &str) -> String {
+pub(crate) fn string(text: &str) -> String {
     toml::Value::from(text).to_string()
 }
 

@@ -14,10 +14,11 @@ use super::super::error::CliError;
 use super::super::photo_list::has_photo_extension;
 use super::super::session::Session;
 use super::embedding::{EmbeddedPhotos, EmbeddingOptions};
+use super::pair_lists::read_all;
 use super::report::{PICTURES, ReportOptions, common_notes, picture};
 use crate::eval::calibration::{BIN, CalibrationError, Comparisons, LabelledPhoto, Pairing, PhotoPair};
 use crate::eval::report::{Axis, Chart, Histogram, Lines, Mark, PictureRow, Report, Series, Table, share};
-use crate::eval::{manifest_entry, people_of, read_pairs};
+use crate::eval::{manifest_entry, people_of};
 
 /// Measure thresholds at given rates of false matches, and the map to probabilities, for the manifest
 ///
@@ -125,10 +126,7 @@ impl Calibrate {
     }
 
     fn in_lists(&self) -> Result<Labelled, CliError> {
-        let mut pairs = Vec::new();
-        for path in &self.pairs {
-            pairs.extend(read_pairs(path)?);
-        }
+        let pairs = read_all(&self.pairs)?;
         let people = people_of(&pairs);
         let photos = people.photos.into_iter().map(|(path, person)| (path.to_owned(), person)).collect();
         let people = people.people;

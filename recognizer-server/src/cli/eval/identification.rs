@@ -25,9 +25,9 @@ use crate::eval::{PersonListError, PersonPhoto, Role, read_people};
 ///
 /// The list is a CSV file with the columns role,person,image and, if wanted, group; role is gallery or probe. Every probe
 /// is searched for among all photos of the gallery, and a person is as near as the nearest photo, or with --templates as
-/// near as the mean of the embeddings of all. Probes whose person is
-/// in the gallery measure misses, all others false matches: they are strangers. Of a photo the face nearest its centre
-/// counts; a probe without a face finds nobody, a gallery photo without one makes nobody known.
+/// near as the mean of the embeddings of all. Probes whose person is in the gallery measure misses, all others false
+/// matches: they are strangers. Of a photo the face nearest its centre counts; a probe without a face finds nobody, a
+/// gallery photo without one makes nobody known.
 ///
 /// dir_at_far is the detection and identification rate of NIST's FRVT 1:N: the share of probes of known people that are
 /// nearest to themselves and within the threshold under which that share of strangers is taken for somebody.

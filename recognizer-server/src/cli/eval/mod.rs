@@ -4,6 +4,7 @@ mod calibrate;
 mod detection;
 mod embedding;
 mod identification;
+mod pair_lists;
 mod quality;
 mod report;
 mod verification;

@@ -13,12 +13,13 @@ use super::super::error::CliError;
 use super::super::session::Session;
 use super::super::{Outcome, table};
 use super::embedding::{EmbeddedPhotos, EmbeddingOptions};
+use super::pair_lists::PairLists;
 use super::percent;
 use super::report::{PICTURES, ReportOptions, common_notes, picture};
 use crate::eval::bootstrap::{Interval, Rate, certain, percentiles, replicate};
 use crate::eval::error_reject::{ErrorReject, Judged, MOST_REJECTED};
 use crate::eval::report::{Axis, Chart, Histogram, Lines, PictureRow, Report, Series, Table};
-use crate::eval::{Pair, people_of, read_pairs};
+use crate::eval::{Pair, people_of};
 
 /// Whether the quality of faces tells which are not recognised: the error-versus-reject curve
 ///
@@ -31,12 +32,8 @@ use crate::eval::{Pair, people_of, read_pairs};
 Example:
   recognizer eval quality pairsDevTrain.csv pairsDevTest.csv --root lfw --html quality.html")]
 pub(super) struct Quality {
-    /// Lists of pairs
-    #[arg(required = true, value_name = "PAIRS.csv")]
-    pairs: Vec<PathBuf>,
-    /// Folder that the lists' paths are relative to [default: the folder of the first list]
-    #[arg(long, value_name = "DIR")]
-    root: Option<PathBuf>,
+    #[command(flatten)]
+    lists: PairLists,
     /// Also write every pair's quality, the detector's score, and whether it is missed, to this CSV file
     #[arg(long, value_name = "OUT.csv")]
     scores: Option<PathBuf>,
@@ -148,17 +145,11 @@ impl JudgedPair<'_> {
 
 impl Quality {
     pub(super) fn run(self, session: &Session) -> Result<Outcome, CliError> {
-        let mut pairs = Vec::new();
-        for path in &self.pairs {
-            pairs.extend(read_pairs(path)?);
-        }
+        let mut pairs = self.lists.read()?;
         pairs.retain(|pair| pair.same);
-        let root = match &self.root {
-            Some(root) => root.clone(),
-            None => self.pairs[0].parent().unwrap_or(Path::new("")).to_owned(),
-        };
+        let root = self.lists.root();
         let paths = pairs.iter().flat_map(|pair| [pair.image_a.as_path(), pair.image_b.as_path()]);
-        let photos = self.embedding.embed_all(session, &root, paths)?;
+        let photos = self.embedding.embed_all(session, root, paths)?;
         let threshold = self.decision.for_search(photos.recognizer.pack(), 1)?.threshold;
         let judged = judge_pairs(&pairs, &photos, threshold);
         if let Some(path) = &self.scores {
@@ -195,7 +186,7 @@ impl Quality {
             ideal_area: quality.curve.ideal_area(),
             groups: groups(&judged, people),
         };
-        self.report.write(|| report(&record, &curves, &judged, &photos, &root))?;
+        self.report.write(|| report(&record, &curves, &judged, &photos, root))?;
         session.output.answer(&record, || describe(&record))?;
         Ok(Outcome::Complete)
     }

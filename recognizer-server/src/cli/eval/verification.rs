@@ -13,14 +13,13 @@ use super::super::error::CliError;
 use super::super::session::Session;
 use super::super::{Outcome, table};
 use super::embedding::{EmbeddedPhotos, EmbeddingOptions};
+use super::pair_lists::PairLists;
 use super::percent;
 use super::report::{PICTURES, ReportOptions, RocNames, common_notes, distance_histogram, picture, roc_charts};
 use crate::eval::bootstrap::{Count, Interval, Rate, certain, percentiles, rate, replicate};
 use crate::eval::report::{PictureRow, Report, Table, with_interval};
 use crate::eval::roc::{Roc, Scored};
-use crate::eval::{
-    FoldAccuracy, MetricsError, Pair, PairsError, ScoredPair, fold_accuracy, people_of, read_pairs, roc,
-};
+use crate::eval::{FoldAccuracy, MetricsError, Pair, ScoredPair, fold_accuracy, people_of, roc};
 
 /// Same person or not: accuracy, TAR at FAR and EER over pairs of photos
 ///
@@ -33,12 +32,8 @@ use crate::eval::{
 Example:
   recognizer eval verification pairsDevTrain.csv pairsDevTest.csv --root lfw --pack fast")]
 pub(super) struct Verification {
-    /// Lists of pairs
-    #[arg(required = true, value_name = "PAIRS.csv")]
-    pairs: Vec<PathBuf>,
-    /// Folder that the lists' paths are relative to [default: the folder of the first list]
-    #[arg(long, value_name = "DIR")]
-    root: Option<PathBuf>,
+    #[command(flatten)]
+    lists: PairLists,
     /// Also write every pair's distance and similarity to this CSV file
     #[arg(long, value_name = "OUT.csv")]
     scores: Option<PathBuf>,
@@ -115,12 +110,6 @@ struct ScoreRow<'a> {
     similarity: f32,
 }
 
-impl From<PairsError> for CliError {
-    fn from(error: PairsError) -> Self {
-        Self::Usage(error.to_string())
-    }
-}
-
 impl From<MetricsError> for CliError {
     fn from(error: MetricsError) -> Self {
         Self::Usage(error.to_string())
@@ -130,16 +119,10 @@ impl From<MetricsError> for CliError {
 impl Verification {
     pub(super) fn run(self, session: &Session) -> Result<Outcome, CliError> {
         let started = Instant::now();
-        let mut pairs = Vec::new();
-        for path in &self.pairs {
-            pairs.extend(read_pairs(path)?);
-        }
-        let root = match &self.root {
-            Some(root) => root.clone(),
-            None => self.pairs[0].parent().unwrap_or(Path::new("")).to_owned(),
-        };
+        let pairs = self.lists.read()?;
+        let root = self.lists.root();
         let paths = pairs.iter().flat_map(|pair| [pair.image_a.as_path(), pair.image_b.as_path()]);
-        let photos = self.embedding.embed_all(session, &root, paths)?;
+        let photos = self.embedding.embed_all(session, root, paths)?;
 
         let mut scores = self.scores.as_deref().map(open_scores).transpose()?;
         let mut scored = Vec::with_capacity(pairs.len());
@@ -179,7 +162,7 @@ impl Verification {
             groups: groups(&pairs, &scored, threshold),
             seconds: started.elapsed().as_secs_f64(),
         };
-        self.report.write(|| report(&record, &pairs, &scored, &roc, &photos, &root))?;
+        self.report.write(|| report(&record, &pairs, &scored, &roc, &photos, root))?;
         session.output.answer(&record, || describe(&record))?;
         Ok(Outcome::Complete)
     }

@@ -4,6 +4,8 @@ use facerecog_engine::align::Fit;
 use facerecog_engine::embed::Metric;
 use facerecog_engine::model::{Channels, DetectorEntry, EmbedderEntry, ModelFile};
 
+use crate::eval::manifest_entry::{pack_table, string};
+
 /// How fast the odds fall with distance for a pack that was not measured: a little slower than for those that were.
 const SLOPE: f32 = 30.0;
 
@@ -21,7 +23,7 @@ pub(super) struct Entry<'a> {
 impl Entry<'_> {
     /// The tables of the pack, each under a heading of its own, so that `eval calibrate --write` finds its place.
     pub(super) fn text(&self) -> String {
-        let table = format!("packs.{}", key(self.name));
+        let table = pack_table(self.name);
         let Self { detector, embedder, threshold, .. } = self;
         let networks: String = detector.networks.iter().map(|file| format!("    {},\n", inline(file))).collect();
         let mut text = format!(
@@ -96,17 +98,6 @@ fn inline(file: &ModelFile) -> String {
         string(&file.licence),
         string(&file.source)
     )
-}
-
-/// A part of a heading.
-fn key(name: &str) -> String {
-    let is_bare = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
-    if is_bare { name.to_owned() } else { string(name) }
-}
-
-/// A string of TOML.
-fn string(text: &str) -> String {
-    toml::Value::from(text).to_string()
 }
 
 #[cfg(test)]

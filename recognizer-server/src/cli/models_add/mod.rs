@@ -18,9 +18,11 @@ use facerecog_engine::recognizer::Recognizer;
 use serde::Serialize;
 
 use super::Outcome;
+use super::decision_options::distance;
 use super::error::CliError;
 use super::models_fetch::{self, Download};
 use super::own_manifest::OwnManifest;
+use super::photo_options::fraction;
 use super::session::Session;
 use entry::Entry;
 use preset::{Kind, Template};
@@ -94,7 +96,7 @@ pub(super) struct Add {
     #[arg(long, value_enum, requires = "detector")]
     detector_decoder: Option<FileDecoder>,
     /// Faces below this confidence of the detector are dropped [default: 0.5 for a file, else the pack's]
-    #[arg(long, value_name = "SCORE", value_parser = score)]
+    #[arg(long, value_name = "SCORE", value_parser = fraction)]
     detector_min_score: Option<f32>,
     /// Licence of the detector's file, an SPDX expression
     #[arg(long, value_name = "SPDX", requires = "detector")]
@@ -140,15 +142,6 @@ fn channels(text: &str) -> Result<[f32; 3], String> {
         Some(&[a, b, c]) => Ok([a, b, c]),
         _ => Err("one number, or three as 123.675,116.28,103.53".to_owned()),
     }
-}
-
-fn distance(text: &str) -> Result<f32, String> {
-    let distance = text.parse().ok().filter(|distance: &f32| distance.is_finite() && *distance > 0.0);
-    distance.ok_or_else(|| "a distance above 0".to_owned())
-}
-
-fn score(text: &str) -> Result<f32, String> {
-    text.parse().ok().filter(|score| (0.0..=1.0).contains(score)).ok_or_else(|| "a number from 0 to 1".to_owned())
 }
 
 /// A file that becomes one of the pack's.

@@ -142,10 +142,9 @@ unsafe fn run_depthwise<T: Put>(layer: &Depthwise, maps: &mut Maps<'_>) {
     let lanes = const { T::Lanes::LANES };
     let [channels, height, width] = maps.shape;
     let [rows, columns] = maps.size;
-    let Band { x_rows, y_rows, rows: made } = maps.band.clone();
+    let Band { x_rows, rows: made, .. } = maps.band.clone();
     let Window { kernel, stride, dilation, padding, .. } = layer.window;
     let taps = kernel[0] * kernel[1];
-    let pixel_step = T::PIXEL_STEP.unwrap_or(layer.gives.of_pixel(lanes));
     let residual_blocks = maps.residual.map_or(0, |(_, channels)| channels / lanes);
     let slides = kernel[1] == 3 && stride[1] == 1 && dilation[1] == 1 && padding.left == 1 && padding.right == 1;
     let tiles = Tiles::new(1, columns, T::Lanes::PIXELS);
@@ -161,8 +160,6 @@ unsafe fn run_depthwise<T: Put>(layer: &Depthwise, maps: &mut Maps<'_>) {
             // `whole` say, and its rows among those that are there; a row of the window that is outside is never
             // pointed to.
             unsafe {
-                let y_block = layer.gives.place(lanes, block, y_rows.len() * columns);
-                let y_pixel = (row - y_rows.start) * columns;
                 let map_rows = maps.x.as_ptr().add(block * x_rows.len() * width * lanes);
                 let weights = layer.weights.numbers().as_ptr().add(block * taps * lanes);
                 let mut job = Row {
@@ -182,11 +179,7 @@ unsafe fn run_depthwise<T: Put>(layer: &Depthwise, maps: &mut Maps<'_>) {
                         }
                         _ => std::ptr::null(),
                     },
-                    bend: layer.bend.at(),
-                    block,
-                    steps: layer.gives.steps,
-                    pixel_step,
-                    y: maps.y.as_mut_ptr().add(y_block + y_pixel * pixel_step),
+                    out: Out::new::<T>(layer, maps, block, row),
                 };
                 if slides {
                     let mut tile = strip * STRIP_TILES;
@@ -273,12 +266,44 @@ struct Row<'a, R> {
     weights_step: usize,
     bias: R,
     residual: *const f32,
+    out: Out<'a>,
+}
+
+/// The way out of sums, to a row of a block of the output.
+struct Out<'a> {
     bend: BendAt<'a>,
     block: usize,
     steps: Steps,
     /// Pieces, and how many from a pixel to the next.
     y: *mut f32,
     pixel_step: usize,
+}
+
+impl<'a> Out<'a> {
+    /// # Safety
+    /// The block and the row are within the output.
+    #[inline(always)]
+    unsafe fn new<T: Put>(layer: &'a Depthwise, maps: &mut Maps<'_>, block: usize, row: usize) -> Self {
+        let lanes = const { T::Lanes::LANES };
+        let (y_rows, columns) = (&maps.band.y_rows, maps.size[1]);
+        let pixel_step = T::PIXEL_STEP.unwrap_or(layer.gives.of_pixel(lanes));
+        let first = layer.gives.place(lanes, block, y_rows.len() * columns);
+        let pixel = (row - y_rows.start) * columns;
+        // SAFETY: the caller's word.
+        let y = unsafe { maps.y.as_mut_ptr().add(first + pixel * pixel_step) };
+        Self { bend: layer.bend.at(), block, steps: layer.gives.steps, y, pixel_step }
+    }
+
+    /// Stores a pixel, bent already.
+    ///
+    /// # Safety
+    /// The CPU has the instructions; the column is within the output.
+    #[inline(always)]
+    unsafe fn put<T: Put>(&self, column: usize, numbers: Register<T>) {
+        let pixel_step = T::PIXEL_STEP.unwrap_or(self.pixel_step);
+        // SAFETY: the caller's word.
+        unsafe { T::put(numbers, self.y.add(column * pixel_step), self.steps) }
+    }
 }
 
 /// Runs as many pixels as are best at once of those `left`, and says how many.
@@ -417,25 +442,18 @@ unsafe fn finish<T: Put, const P: usize>(job: &Row<'_, Register<T>>, column: usi
                 sums[pixel] = T::Lanes::add(sums[pixel], T::Lanes::load(job.residual.add(place)));
             }
         }
-        with_bend!(job.bend, bend => put::<T, P>(job, column, sums, bend));
+        with_bend!(job.out.bend, bend => put::<T, P>(&job.out, column, sums, bend));
     }
 }
 
 /// # Safety
 /// As for [`pixels`].
 #[inline(always)]
-unsafe fn put<T: Put, const P: usize>(
-    job: &Row<'_, Register<T>>,
-    column: usize,
-    sums: [Register<T>; P],
-    bend: BendAt<'_>,
-) {
-    let pixel_step = T::PIXEL_STEP.unwrap_or(job.pixel_step);
+unsafe fn put<T: Put, const P: usize>(out: &Out<'_>, column: usize, sums: [Register<T>; P], bend: BendAt<'_>) {
     // SAFETY: the caller's word.
     unsafe {
         for pixel in 0..P {
-            let y = job.y.add((column + pixel) * pixel_step);
-            T::put(bend.apply::<T::Lanes>(job.block, sums[pixel]), y, job.steps);
+            out.put::<T>(column + pixel, bend.apply::<T::Lanes>(out.block, sums[pixel]));
         }
     }
 }

@@ -1,10 +1,10 @@
 //! Windows of 3×3 with the greatest of each 2×2 of what they give: the map between the two, four times as large, never
 //! is.
 
-use super::{Depthwise, Maps};
+use super::{Depthwise, Maps, Out};
 use crate::network::graph::{Padding, Window};
 use crate::network::kernel::finish::{BendAt, with_bend};
-use crate::network::lanes::{Lanes, Put, Register, Steps};
+use crate::network::lanes::{Lanes, Put, Register};
 
 /// Columns of the output after which the next row follows: the rows of so many stay in the first level of the cache.
 const STRIP: usize = 32;
@@ -30,8 +30,7 @@ pub(super) unsafe fn run<T: Put>(layer: &Depthwise, maps: &mut Maps<'_>) {
     let lanes = const { T::Lanes::LANES };
     let [channels, height, width] = maps.shape;
     let columns = maps.size[1];
-    let (x_rows, y_rows) = (maps.band.x_rows.clone(), maps.band.y_rows.clone());
-    let pixel_step = T::PIXEL_STEP.unwrap_or(layer.gives.of_pixel(lanes));
+    let x_rows = maps.band.x_rows.clone();
     let strips = (0..columns).step_by(STRIP);
     for (block, strip) in
         (0..channels.div_ceil(lanes)).flat_map(|block| strips.clone().map(move |strip| (block, strip)))
@@ -39,7 +38,6 @@ pub(super) unsafe fn run<T: Put>(layer: &Depthwise, maps: &mut Maps<'_>) {
         for row in maps.band.rows.clone() {
             // Rows of the four that are on the map.
             let rows = usize::from(row == 0)..(height + 1 - 2 * row).min(4);
-            let y_pixel = (row - y_rows.start) * columns;
             // SAFETY: the block, the row and the columns are within the output, whose length `Depthwise::run` checked;
             // `rows` are within the map and among those that are there. A row that is not is never pointed to.
             unsafe {
@@ -49,14 +47,7 @@ pub(super) unsafe fn run<T: Put>(layer: &Depthwise, maps: &mut Maps<'_>) {
                     width,
                     weights: layer.weights.numbers().as_ptr().add(block * 9 * lanes),
                     bias: T::Lanes::load(layer.bias.numbers().as_ptr().add(block * lanes)),
-                    bend: layer.bend.at(),
-                    block,
-                    steps: layer.gives.steps,
-                    y: maps
-                        .y
-                        .as_mut_ptr()
-                        .add(layer.gives.place(lanes, block, y_rows.len() * columns) + y_pixel * pixel_step),
-                    pixel_step,
+                    out: Out::new::<T>(layer, maps, block, row),
                 };
                 let end = columns.min(strip + STRIP);
                 let mut column = strip;
@@ -80,12 +71,7 @@ struct Job<'a, R> {
     width: usize,
     weights: *const f32,
     bias: R,
-    bend: BendAt<'a>,
-    block: usize,
-    steps: Steps,
-    /// Pieces, and how many from a pixel to the next.
-    y: *mut f32,
-    pixel_step: usize,
+    out: Out<'a>,
 }
 
 /// `P` pixels from `column` on, made of these rows of the four.
@@ -100,9 +86,8 @@ unsafe fn some<T: Put, const P: usize>(
 ) -> usize {
     // SAFETY: the caller's word.
     unsafe {
-        let sums =
-            if *rows == (0..4) { sum::<T, P>(job, column, 0..4) } else { sum::<T, P>(job, column, rows.clone()) };
-        with_bend!(job.bend, bend => put::<T, P>(job, column, sums, bend));
+        let sums = sum::<T, P>(job, column, rows.clone());
+        with_bend!(job.out.bend, bend => put::<T, P>(&job.out, column, sums, bend));
     }
     P
 }
@@ -180,20 +165,19 @@ unsafe fn add_row<T: Put, const P: usize, const FIRST: usize, const END: usize>(
 /// As for [`some`].
 #[inline(always)]
 unsafe fn put<T: Put, const P: usize>(
-    job: &Job<'_, Register<T>>,
+    out: &Out<'_>,
     column: usize,
     sums: [[[Register<T>; 2]; P]; 2],
     bend: BendAt<'_>,
 ) {
-    let pixel_step = T::PIXEL_STEP.unwrap_or(job.pixel_step);
     // SAFETY: the caller's word.
     unsafe {
         for pixel in 0..P {
-            let mut greatest = bend.apply::<T::Lanes>(job.block, sums[0][pixel][0]);
+            let mut greatest = bend.apply::<T::Lanes>(out.block, sums[0][pixel][0]);
             for (row, side) in [(0, 1), (1, 0), (1, 1)] {
-                greatest = T::Lanes::max(greatest, bend.apply::<T::Lanes>(job.block, sums[row][pixel][side]));
+                greatest = T::Lanes::max(greatest, bend.apply::<T::Lanes>(out.block, sums[row][pixel][side]));
             }
-            T::put(greatest, job.y.add((column + pixel) * pixel_step), job.steps);
+            out.put::<T>(column + pixel, greatest);
         }
     }
 }
