@@ -457,6 +457,33 @@ proptest! {
     }
 
     #[test]
+    fn convolutions_with_weights_of_16_bits(
+        channels in (5..40_usize, 17..70_usize).prop_map(|(inputs, outputs)| [inputs, outputs, 1]),
+        window in window(),
+        residual in proptest::option::of(1..70_usize),
+        size in [1..20_usize, 1..20],
+    ) {
+        let mut graph = convolution_graph(channels, window, None, residual);
+        let bytes = |graph: &Graph| {
+            Network::compile(graph.clone(), Instructions::Avx512, Precision::F32).unwrap().weight_bytes()
+        };
+        let has_registers = Instructions::Avx512.are_available();
+        let of_32_bits = if has_registers { bytes(&graph) } else { 0 };
+        for node in &mut graph.nodes {
+            let Operation::Convolution(convolution) = &mut node.operation else { continue };
+            // The ten bits of their mantissa, where they are above the least that has as many.
+            for weight in &mut convolution.weights {
+                *weight = if weight.abs() < 1e-4 { 0.0 } else { f32::from_bits(weight.to_bits() & !0x1fff) };
+            }
+        }
+        let is_large = window.kernel[0] * window.kernel[1] * channels[0] * channels[1].next_multiple_of(16) >= 1 << 8;
+        if is_large && has_registers {
+            assert!(bytes(&graph) < of_32_bits);
+        }
+        compare(&graph, size);
+    }
+
+    #[test]
     fn bf16_convolutions(
         channels in (5..70_usize, 32..70_usize).prop_map(|(inputs, outputs)| [inputs, outputs, 1]),
         window in window(),

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use super::depthwise::within;
 use super::finish::{Bend, per_channel};
 use super::tile::{Finish, Sum, Tiles, WIDE_PIXELS, blocks_at_once, has_wide_tile, sum, with_tile};
-use super::weights::packed;
+use super::weights::{halved, of_halved, packed};
 use super::winograd::{Square, Winograd};
 use super::{amx, blocked_numbers, lanes};
 use crate::Instructions;
@@ -18,6 +18,11 @@ use crate::network::graph::{Padding, Window};
 use crate::network::lanes::{Lanes, Pieces, Products, Single, with_lanes};
 use crate::network::memory::Memory;
 use crate::network::shape::Shape;
+
+/// Weights from which on those of 16 bits are kept as such. Fewer are read from the second level of the cache, which
+/// gives f32 as fast as they are used. Tests have few.
+#[cfg(target_arch = "x86_64")]
+const MANY_WEIGHTS: usize = if cfg!(test) { 1 << 8 } else { 1 << 16 };
 
 /// Gathered inputs that stay in the second level of the cache beside weights.
 const GATHERED_NUMBERS: usize = 48 << 10;
@@ -34,6 +39,8 @@ pub(in crate::network) struct Dense {
     pub(in crate::network) is_given: bool,
     /// [`packed`], or for tiles [`amx::packed`].
     pub(super) weights: Memory,
+    /// Whether they are [`halved`].
+    has_half_weights: bool,
     /// In blocks: what sums begin with.
     pub(super) starts: Memory,
     /// In blocks.
@@ -151,6 +158,8 @@ impl Dense {
             true => amx::packed([inputs, outputs], taps, takes, weight),
             false => packed([inputs, outputs], taps, lanes, takes, weight),
         };
+        let halves = has_half_weights(instructions, takes, packed.len()).then(|| halved(&packed)).flatten();
+        let has_half_weights = halves.is_some();
         let bias: Vec<f32> = (0..outputs).map(|output| of(bias, output)).collect();
         let (mut starts, mut scales) = (bias.clone(), vec![1.0; outputs]);
         if is_bytes {
@@ -168,8 +177,22 @@ impl Dense {
         let plain_weights = if is_needed { weights.to_vec() } else { Vec::new() };
         let winograd = [const { OnceLock::new() }; 2];
         let is_given = false;
-        let weights = packed;
-        Self { inputs, outputs, window, takes, is_given, weights, starts, bias, scales, bend, plain_weights, winograd }
+        let weights = halves.unwrap_or(packed);
+        Self {
+            inputs,
+            outputs,
+            window,
+            takes,
+            is_given,
+            weights,
+            has_half_weights,
+            starts,
+            bias,
+            scales,
+            bend,
+            plain_weights,
+            winograd,
+        }
     }
 
     pub(in crate::network) fn weight_bytes(&self) -> usize {
@@ -275,7 +298,9 @@ impl Dense {
         let weight = |output: usize, input: usize, tap: usize| match self.takes.precision {
             Precision::F32 => {
                 let (block, lane) = (output / lanes, output % lanes);
-                self.weights.numbers()[((block * 9 + tap) * self.inputs + input) * lanes + lane]
+                let place = ((block * 9 + tap) * self.inputs + input) * lanes + lane;
+                let weights = self.weights.numbers();
+                if self.has_half_weights { of_halved(weights, place) } else { weights[place] }
             }
             Precision::Bf16 | Precision::Int8 => self.plain_weights[(output * self.inputs + input) * 9 + tap],
         };
@@ -334,6 +359,8 @@ impl Dense {
             match self.takes.precision {
                 #[cfg(target_arch = "x86_64")]
                 _ if self.takes.for_tiles => amx::run(self, maps),
+                #[cfg(target_arch = "x86_64")]
+                Precision::F32 if self.has_half_weights => dense_half_weights(instructions, self, maps),
                 Precision::F32 => dense(instructions, instructions, self, maps),
                 #[cfg(target_arch = "x86_64")]
                 Precision::Bf16 => dense_bf16(instructions, self, maps),
@@ -344,6 +371,17 @@ impl Dense {
             }
         };
     }
+}
+
+/// Whether weights are kept in 16 bits, if they can be.
+#[cfg(target_arch = "x86_64")]
+fn has_half_weights(instructions: Instructions, takes: Pieces, weights: usize) -> bool {
+    matches!(instructions, Instructions::Avx512 | Instructions::Amx) && takes == Pieces::F32 && weights >= MANY_WEIGHTS
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn has_half_weights(_: Instructions, _: Pieces, _: usize) -> bool {
+    false
 }
 
 /// Pixels of the largest tile.
@@ -383,6 +421,15 @@ with_lanes! {
 unsafe fn run_dense_single<L: Lanes>(instructions: Instructions, layer: &Dense, maps: &mut Maps<'_>) {
     // SAFETY: the caller's word.
     unsafe { run_dense::<Single<L>>(instructions, layer, maps) }
+}
+
+/// # Safety
+/// As `dense`, and AVX-512.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,fma")]
+unsafe fn dense_half_weights(instructions: Instructions, layer: &Dense, maps: &mut Maps<'_>) {
+    // SAFETY: the caller's word; the instructions are enabled.
+    unsafe { run_dense::<crate::network::lanes::HalfWeights>(instructions, layer, maps) }
 }
 
 /// # Safety
@@ -428,7 +475,7 @@ unsafe fn run_dense<T: Products>(instructions: Instructions, layer: &Dense, maps
     let output_blocks = layer.outputs.div_ceil(lanes);
     let residual_blocks = maps.residual.map_or(0, |(_, channels)| channels / lanes);
     let taps = layer.window.kernel[0] * layer.window.kernel[1];
-    let block_weights = taps * layer.inputs.div_ceil(piece_channels) * lanes;
+    let block_weights = taps * layer.inputs.div_ceil(piece_channels) * T::WEIGHTS;
     let blocks = layer.inputs.div_ceil(lanes);
     let used = layer.used(maps.shape, maps.size);
     let from = GatheredFrom { x: maps.x, shape: maps.shape, columns, map_pixels, first: x_first };

@@ -127,7 +127,7 @@ pub(super) unsafe fn sum<T: Products, const P: usize, const B: usize>(sum: &Sum,
                     for piece in 0..pieces {
                         let pixel_step = T::Lanes::LANES / T::CHANNELS;
                         step::<T, P, B>(&mut sums, x.add(piece), pixel_step, weights, sum.weights_step);
-                        weights = weights.add(T::Lanes::LANES);
+                        weights = weights.add(T::WEIGHTS);
                     }
                 }
             }
@@ -171,8 +171,8 @@ pub(super) unsafe fn step<T: Products, const P: usize, const B: usize>(
     unsafe {
         let mut block_weights = [T::Lanes::splat(0.0); B];
         for block in 0..B {
-            block_weights[block] = T::Lanes::load(weights.add(block * weights_step));
-            T::Lanes::prefetch(weights.wrapping_add(block * weights_step + AHEAD * T::Lanes::LANES));
+            block_weights[block] = T::weights(weights.add(block * weights_step));
+            T::Lanes::prefetch(weights.wrapping_add(block * weights_step + AHEAD * T::WEIGHTS));
         }
         for pixel in 0..P {
             let x = T::Lanes::splat(*x.add(pixel * pixel_step));

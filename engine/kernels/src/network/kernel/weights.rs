@@ -1,8 +1,27 @@
 //! Weights in the order in which registers take them.
 
+use half::f16;
+
 use crate::network::Precision;
 use crate::network::lanes::{Pieces, nearest};
 use crate::network::memory::Memory;
+
+/// f32 in 16 bits each, two in the place of one, where each of them is one of 16 bits: as many networks are stored.
+pub(super) fn halved(weights: &Memory) -> Option<Memory> {
+    let half = |number: f32| Some(f16::from_f32(number)).filter(|half| half.to_f32().to_bits() == number.to_bits());
+    let mut halved = Memory::zeros(weights.len().div_ceil(2));
+    for (pair, place) in weights.numbers().chunks(2).zip(halved.numbers_mut()) {
+        let [first, second] =
+            [half(pair[0])?, half(*pair.get(1).unwrap_or(&0.0))?].map(|half| u32::from(half.to_bits()));
+        *place = f32::from_bits(second << 16 | first);
+    }
+    Some(halved)
+}
+
+/// One of those that were [`halved`].
+pub(super) fn of_halved(weights: &[f32], index: usize) -> f32 {
+    f16::from_bits((weights[index / 2].to_bits() >> (index % 2 * 16)) as u16).to_f32()
+}
 
 /// `[outputs / lanes][taps][pieces][lanes]`, zeros where a piece or a block has more than there are. `weight` gives that
 /// of an output, an input and a tap, for bytes a whole number.
@@ -38,4 +57,22 @@ pub(super) fn packed(
         }
     }
     packed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_16_bits_are_halved_and_no_others() {
+        let numbers = [1.0, -0.5, 65504.0, 0.0, -0.0, 6.103_515_6e-5, 5.960_464_5e-8];
+        let memory = Memory::from_slice(&numbers);
+        let halves = halved(&memory).unwrap();
+        for (index, number) in numbers.iter().enumerate() {
+            assert_eq!(of_halved(halves.numbers(), index).to_bits(), number.to_bits());
+        }
+        for other in [0.1, 65536.0, 1.0 + f32::EPSILON, 2.9e-8] {
+            assert!(halved(&Memory::from_slice(&[1.0, other])).is_none(), "{other}");
+        }
+    }
 }

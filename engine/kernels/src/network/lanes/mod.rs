@@ -7,6 +7,8 @@ mod avx512;
 #[cfg(target_arch = "x86_64")]
 mod bf16;
 #[cfg(target_arch = "x86_64")]
+mod half_weights;
+#[cfg(target_arch = "x86_64")]
 mod int8;
 #[cfg(target_arch = "aarch64")]
 mod neon;
@@ -19,6 +21,8 @@ pub(super) use avx2::Avx2;
 pub(super) use avx512::Avx512;
 #[cfg(target_arch = "x86_64")]
 pub(super) use bf16::{Bf16, HALF, Halves};
+#[cfg(target_arch = "x86_64")]
+pub(super) use half_weights::HalfWeights;
 #[cfg(target_arch = "x86_64")]
 pub(super) use int8::Int8;
 #[cfg(target_arch = "aarch64")]

@@ -29,6 +29,18 @@ pub(in crate::network) trait Put: Copy {
 /// # Safety
 /// For all of them: the CPU has the instructions.
 pub(in crate::network) trait Products: Put {
+    /// Numbers of memory that a register of weights takes.
+    const WEIGHTS: usize = <Self::Lanes as Lanes>::LANES;
+
+    /// A register of weights.
+    ///
+    /// # Safety
+    /// [`WEIGHTS`](Self::WEIGHTS) numbers can be read there.
+    #[inline(always)]
+    unsafe fn weights(from: *const f32) -> Register<Self> {
+        // SAFETY: the caller's word.
+        unsafe { Self::Lanes::load(from) }
+    }
     /// Adds the products of the channels of a piece.
     unsafe fn add_products(x: Register<Self>, weights: Register<Self>, sum: Register<Self>) -> Register<Self>;
     /// The number that a sum stands for.
