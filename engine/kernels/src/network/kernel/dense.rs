@@ -21,7 +21,6 @@ use crate::network::shape::Shape;
 
 /// Weights from which on those of 16 bits are kept as such. Fewer are read from the second level of the cache, which
 /// gives f32 as fast as they are used. Tests have few.
-#[cfg(target_arch = "x86_64")]
 const MANY_WEIGHTS: usize = if cfg!(test) { 1 << 8 } else { 1 << 16 };
 
 /// Gathered inputs that stay in the second level of the cache beside weights.
@@ -158,7 +157,7 @@ impl Dense {
             true => amx::packed([inputs, outputs], taps, takes, weight),
             false => packed([inputs, outputs], taps, lanes, takes, weight),
         };
-        let halves = has_half_weights(instructions, takes, packed.len()).then(|| halved(&packed)).flatten();
+        let halves = if reads_half_weights(instructions, takes, packed.len()) { halved(&packed) } else { None };
         let has_half_weights = halves.is_some();
         let bias: Vec<f32> = (0..outputs).map(|output| of(bias, output)).collect();
         let (mut starts, mut scales) = (bias.clone(), vec![1.0; outputs]);
@@ -374,14 +373,8 @@ impl Dense {
 }
 
 /// Whether weights are kept in 16 bits, if they can be.
-#[cfg(target_arch = "x86_64")]
-fn has_half_weights(instructions: Instructions, takes: Pieces, weights: usize) -> bool {
+fn reads_half_weights(instructions: Instructions, takes: Pieces, weights: usize) -> bool {
     matches!(instructions, Instructions::Avx512 | Instructions::Amx) && takes == Pieces::F32 && weights >= MANY_WEIGHTS
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-fn has_half_weights(_: Instructions, _: Pieces, _: usize) -> bool {
-    false
 }
 
 /// Pixels of the largest tile.
