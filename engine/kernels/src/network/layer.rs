@@ -95,6 +95,7 @@ pub(super) fn steps(
     }
     let mut steps = builder.steps;
     give_pieces(lanes(instructions), &mut steps, outputs);
+    give_offsets(lanes(instructions), &mut steps, outputs);
     Ok(steps)
 }
 
@@ -120,6 +121,26 @@ fn give_pieces(lanes: usize, steps: &mut [Step], outputs: &[Given]) {
         {
             depthwise.gives = dense.takes;
             dense.is_given = true;
+        }
+    }
+}
+
+/// Lets depthwise convolutions add what convolutions in tiles before them begin with, which then are as they leave the
+/// tiles.
+fn give_offsets(lanes: usize, steps: &mut [Step], outputs: &[Given]) {
+    let reads = reads(steps, outputs);
+    for index in 0..steps.len() {
+        let input = steps[index].inputs[0];
+        if input == 0 || reads[input] > 1 {
+            continue;
+        }
+        let [before, step] = steps.get_disjoint_mut([input - 1, index]).expect("inputs are before");
+        if let (Kernel::Dense(dense, None), Kernel::Depthwise(depthwise)) = (&mut before.kernel, &mut step.kernel)
+            && before.residual.is_none()
+            && let Some(offset) = dense.offset_of_tiles()
+            && depthwise.take_offset(offset, lanes)
+        {
+            dense.leave_offset();
         }
     }
 }

@@ -194,6 +194,22 @@ impl Dense {
         }
     }
 
+    /// What is added to sums of tiles, where nothing else happens to them.
+    pub(in crate::network) fn offset_of_tiles(&self) -> Option<&[f32]> {
+        let has_no_other = self.takes.precision != Precision::Int8 && matches!(self.bend, Bend::None);
+        (self.takes.for_tiles && has_no_other).then_some(self.starts.numbers())
+    }
+
+    /// Leaves that to another.
+    pub(in crate::network) fn leave_offset(&mut self) {
+        self.starts.numbers_mut().fill(0.0);
+    }
+
+    /// Whether sums of tiles are outputs as they are, but for a residual.
+    pub(super) fn has_plain_sums(&self) -> bool {
+        self.offset_of_tiles().is_some_and(|offset| offset.iter().all(|&start| start == 0.0))
+    }
+
     pub(in crate::network) fn weight_bytes(&self) -> usize {
         size_of_val(self.weights.numbers())
             + size_of_val(&*self.plain_weights)

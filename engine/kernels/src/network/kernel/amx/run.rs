@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::inputs::{Look, copy};
-use super::tiles::{Job, MOST_ROWS, Numbers, Shapes};
+use super::tiles::{Job, MOST_ROWS, Numbers, Pixels, Shapes};
 use super::{LANES, TILE, halves};
 use crate::network::Precision;
 use crate::network::kernel::dense::{Dense, Maps};
@@ -103,11 +103,19 @@ impl Cut {
         Self { run, of_run, rows: run.div_ceil(of_run) }
     }
 
+    /// The first of each so many that are made at once.
+    fn tiles(self) -> impl Iterator<Item = usize> {
+        (0..self.of_run).step_by(TILES_AT_ONCE)
+    }
+
     /// First output of a tile.
     fn begin(self, tile: usize) -> usize {
         (tile * self.rows).min(self.run - self.rows)
     }
 }
+
+/// Tiles of pixels for which sums are made at once: weights of few steps are loaded once for them.
+const TILES_AT_ONCE: usize = 8;
 
 /// # Safety
 /// As [`run`]; `x` is the first of the pixels that `look` and `steps` lead to.
@@ -121,37 +129,50 @@ unsafe fn run_rows<T: Numbers>(
     steps: &[f32],
 ) {
     #[repr(C, align(64))]
-    struct Sums([f32; 4 * TILE]);
-    let mut sums = Sums([0.0; 4 * TILE]);
+    struct Sums([[[f32; TILE]; 2]; TILES_AT_ONCE]);
+    let mut sums = Sums([[[0.0; TILE]; 2]; TILES_AT_ONCE]);
     let cut = Cut::new(look.run);
     let of_pixel = layer.takes.of_pixel(LANES);
     let blocks = layer.outputs.div_ceil(LANES);
     let block_weights = steps.len() * halves(layer.takes.precision) * TILE;
+    let y_block = maps.band.y_rows.len() * maps.size[1] * LANES;
+    let y_first = (rows.start - maps.band.y_rows.start) * maps.size[1];
+    // Sums that are outputs as they are, of pixels one after the other, are put there at once.
+    let is_plain = layer.has_plain_sums() && maps.residual.is_none() && look.used == look.row;
     // SAFETY: the caller's word: a tile has no more pixels than a run, and ends with it or before; blocks are below those
     // of the outputs.
     unsafe {
-        let _shapes = Shapes::set(cut.rows);
+        let _shapes = Shapes::set::<T>(cut.rows, steps.len());
         for block in (0..blocks).step_by(2) {
+            // An odd last one is made twice.
+            let second = (blocks - block).min(2) - 1;
             let weights = layer.weights.numbers().as_ptr().add(block * block_weights);
-            let at_once = (blocks - block).min(2);
-            let weights = [weights, weights.add((at_once - 1) * block_weights)];
-            for run in 0..look.runs {
-                for tile in (0..cut.of_run).step_by(2) {
-                    let begins = [cut.begin(tile), cut.begin(tile + 1)];
-                    T::multiply(&Job {
-                        steps: steps.as_ptr(),
-                        count: steps.len(),
-                        inputs: begins.map(|begin| x.add((run * look.run_step + begin * look.step) * of_pixel)),
-                        pixel_step: look.step * of_pixel * size_of::<f32>(),
-                        weights,
-                        sums: sums.0.as_mut_ptr(),
-                    });
-                    for (tile, begin) in begins.into_iter().enumerate() {
-                        for place in 0..at_once {
-                            let sums = sums.0[(2 * tile + place) * TILE..].as_ptr();
-                            let pixels = begin..begin + cut.rows;
-                            finish::<T>(layer, maps, block + place, look, rows.start + run, pixels, sums);
-                        }
+            let weights = [weights, weights.add(second * block_weights)];
+            let y = maps.y.as_mut_ptr().add(block * y_block);
+            for (run, first) in (0..look.runs).flat_map(|run| cut.tiles().map(move |tile| (run, tile))) {
+                let count = TILES_AT_ONCE.min(cut.of_run - first);
+                let mut tiles = [Pixels { inputs: x, sums: [y; 2] }; TILES_AT_ONCE];
+                for (place, tile) in tiles[..count].iter_mut().enumerate() {
+                    let begin = cut.begin(first + place);
+                    tile.inputs = x.add((run * look.run_step + begin * look.step) * of_pixel);
+                    tile.sums = if is_plain {
+                        let y = y.add((y_first + run * look.run + begin) * LANES);
+                        [y, y.add(second * y_block)]
+                    } else {
+                        sums.0[place].each_mut().map(|sums| sums.as_mut_ptr())
+                    };
+                }
+                let tiles = &tiles[..count];
+                let pixel_step = look.step * of_pixel * size_of::<f32>();
+                T::multiply(&Job { steps, tiles, pixel_step, weights });
+                if is_plain {
+                    continue;
+                }
+                for (place, sums) in sums.0[..count].iter().enumerate() {
+                    let begin = cut.begin(first + place);
+                    for (place, sums) in sums[..=second].iter().enumerate() {
+                        let pixels = begin..begin + cut.rows;
+                        finish::<T>(layer, maps, block + place, look, rows.start + run, pixels, sums.as_ptr());
                     }
                 }
             }

@@ -12,21 +12,22 @@ pub(super) const MOST_ROWS: usize = 16;
 const ROW: usize = 64;
 
 /// The shapes of tiles (Intel, Software Developer's Manual, volume 2, LDTILECFG): those of sums and of inputs have as many
-/// rows as pixels are taken at once, those of weights have all. Let go of when dropped: a thread that does not calculate
+/// rows as pixels are taken at once, those of weights, the last, have all. Let go of when dropped: a thread that does not calculate
 /// shall not have its tiles saved.
 pub(super) struct Shapes(());
 
 impl Shapes {
     /// # Safety
     /// The CPU has AMX and the process may use it; `rows` is from 1 to 16. A thread has one at a time.
-    pub(super) unsafe fn set(rows: usize) -> Self {
+    pub(super) unsafe fn set<T: Numbers>(rows: usize, steps: usize) -> Self {
+        let weights = if steps <= T::STEPS_AT_HAND { 4..8 } else { 6..8 };
         #[repr(C, align(64))]
         struct Configuration([u8; 64]);
         let mut configuration = Configuration([0; 64]);
         configuration.0[0] = 1;
         for tile in 0..8 {
             configuration.0[16 + 2 * tile] = ROW as u8;
-            configuration.0[48 + tile] = if tile < 6 { rows } else { MOST_ROWS } as u8;
+            configuration.0[48 + tile] = if weights.contains(&tile) { MOST_ROWS } else { rows } as u8;
         }
         // SAFETY: the caller's word; 64 bytes are read.
         unsafe { asm!("ldtilecfg [{}]", in(reg) &configuration, options(nostack, readonly, preserves_flags)) };
@@ -41,30 +42,40 @@ impl Drop for Shapes {
     }
 }
 
+/// A tile of pixels, and where their sums go.
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+pub(super) struct Pixels {
+    /// Where steps count from, for the first pixel.
+    pub(super) inputs: *const f32,
+    /// Of two blocks of outputs, `[pixels][16 outputs]`.
+    pub(super) sums: [*mut f32; 2],
+}
+
 /// What sums are made of.
-pub(super) struct Job {
-    /// For each step, in bytes, where the inputs of a pixel are; the bits of whole numbers.
-    pub(super) steps: *const f32,
-    /// How many there are, one or more.
-    pub(super) count: usize,
-    /// Where they count from, for the first pixel of each tile.
-    pub(super) inputs: [*const f32; 2],
+#[derive(Debug)]
+pub(super) struct Job<'a> {
+    /// For each step, in bytes, where the inputs of a pixel are; the bits of whole numbers, the first of them 0.
+    pub(super) steps: &'a [f32],
+    /// An even number of them.
+    pub(super) tiles: &'a [Pixels],
     /// Bytes from a pixel to the next.
     pub(super) pixel_step: usize,
     /// Of two blocks of outputs: for each step a tile, or two where numbers have halves.
     pub(super) weights: [*const f32; 2],
-    /// `[2 tiles][2 blocks][16 pixels][16 outputs]`.
-    pub(super) sums: *mut f32,
 }
 
 /// Numbers that tiles multiply.
 pub(super) trait Numbers: Put<Lanes = Avx512> {
-    /// Puts sums for as many pixels as the [`Shapes`] say, without what they begin with.
+    /// How many steps there are at most for all weights to stay in tiles.
+    const STEPS_AT_HAND: usize = 2;
+
+    /// Puts sums for as many pixels as the [`Shapes`] say, which are set for as many steps, without what they begin with.
     ///
     /// # Safety
     /// The CPU has AMX, the process may use it, shapes are set; all that the job leads to can be read, for as many
     /// pixels, and the sums be written.
-    unsafe fn multiply(job: &Job);
+    unsafe fn multiply(job: &Job<'_>);
 
     /// The number that a sum stands for.
     ///
@@ -77,41 +88,87 @@ pub(super) trait Numbers: Put<Lanes = Avx512> {
     }
 }
 
-/// Runs a job: in each step `$products`, where `{u}` and `{v}` are the pixels of the two tiles, `{s}` the bytes from a
-/// pixel to the next, `{b}` and `{c}` the weights of the two blocks and `{k}` 64. Sums are in tiles 0 to 3.
+// As the instructions count.
+const _: () = assert!(size_of::<Pixels>() == 24);
+
+/// Runs a job: for each two tiles of pixels and in each step `$products`, where `{u}` and `{v}` are the pixels of the two,
+/// `{s}` the bytes from a pixel to the next, `{b}` and `{c}` the weights of the two blocks and `{k}` 64. Sums are in tiles
+/// 0 to 3, two for each tile of pixels.
 macro_rules! multiply {
     ($job:expr, $tiles:expr, $($product:expr),* $(,)?) => {
+        for tiles in $job.tiles.chunks_exact(2) {
+            asm!(
+                "tilezero tmm0",
+                "tilezero tmm1",
+                "tilezero tmm2",
+                "tilezero tmm3",
+                "2:",
+                "mov {u:e}, dword ptr [{steps}]",
+                "add {steps}, 4",
+                "lea {v}, [{y} + {u}]",
+                "add {u}, {x}",
+                $($product,)*
+                "add {b}, {weights_step}",
+                "add {c}, {weights_step}",
+                "dec {count}",
+                "jnz 2b",
+                "mov {u}, qword ptr [{tiles} + 8]",
+                "mov {v}, qword ptr [{tiles} + 16]",
+                "tilestored [{u} + {k}], tmm0",
+                "tilestored [{v} + {k}], tmm1",
+                "mov {u}, qword ptr [{tiles} + 32]",
+                "mov {v}, qword ptr [{tiles} + 40]",
+                "tilestored [{u} + {k}], tmm2",
+                "tilestored [{v} + {k}], tmm3",
+                u = out(reg) _,
+                v = out(reg) _,
+                steps = inout(reg) $job.steps.as_ptr() => _,
+                count = inout(reg) $job.steps.len() => _,
+                x = in(reg) tiles[0].inputs,
+                y = in(reg) tiles[1].inputs,
+                s = in(reg) $job.pixel_step,
+                b = inout(reg) $job.weights[0] => _,
+                c = inout(reg) $job.weights[1] => _,
+                k = in(reg) ROW,
+                tiles = in(reg) tiles.as_ptr(),
+                weights_step = const $tiles * TILE * size_of::<f32>(),
+                out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+                out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
+                options(nostack),
+            );
+        }
+    };
+}
+
+/// [`multiply`] where all weights fit into tiles 4 to 7, `$weights` loads them, and `$products` leaves the sums of a tile of
+/// pixels in tiles 0 and 1. `{u}` is its pixels, and `{o}` the bytes to those of the second step. Beside a busy thread of
+/// the core, loads take most of the time.
+macro_rules! multiply_at_hand {
+    ($job:expr, [$($weights:expr),*], $($product:expr),* $(,)?) => {
         asm!(
+            $($weights,)*
+            "2:",
+            "mov {u}, qword ptr [{tiles}]",
             "tilezero tmm0",
             "tilezero tmm1",
-            "tilezero tmm2",
-            "tilezero tmm3",
-            "2:",
-            "mov {u:e}, dword ptr [{steps}]",
-            "add {steps}, 4",
-            "lea {v}, [{y} + {u}]",
-            "add {u}, {x}",
             $($product,)*
-            "add {b}, {weights_step}",
-            "add {c}, {weights_step}",
+            "mov {u}, qword ptr [{tiles} + 8]",
+            "mov {v}, qword ptr [{tiles} + 16]",
+            "tilestored [{u} + {k}], tmm0",
+            "tilestored [{v} + {k}], tmm1",
+            "add {tiles}, 24",
             "dec {count}",
             "jnz 2b",
-            "tilestored [{sums} + {k}], tmm0",
-            "tilestored [{sums} + {k} + 1024], tmm1",
-            "tilestored [{sums} + {k} + 2048], tmm2",
-            "tilestored [{sums} + {k} + 3072], tmm3",
+            "/* {o} */",
             u = out(reg) _,
             v = out(reg) _,
-            steps = inout(reg) $job.steps => _,
-            count = inout(reg) $job.count => _,
-            x = in(reg) $job.inputs[0],
-            y = in(reg) $job.inputs[1],
+            count = inout(reg) $job.tiles.len() => _,
+            tiles = inout(reg) $job.tiles.as_ptr() => _,
+            o = in(reg) $job.steps.get(1).map_or(0, |step| step.to_bits() as usize),
             s = in(reg) $job.pixel_step,
-            b = inout(reg) $job.weights[0] => _,
-            c = inout(reg) $job.weights[1] => _,
+            b = in(reg) $job.weights[0],
+            c = in(reg) $job.weights[1],
             k = in(reg) ROW,
-            sums = in(reg) $job.sums,
-            weights_step = const $tiles * TILE * size_of::<f32>(),
             out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
             out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
             options(nostack),
@@ -119,21 +176,46 @@ macro_rules! multiply {
     };
 }
 
-/// [`multiply`] for numbers that are not in halves: one product of each tile of pixels with each of weights.
+/// For numbers that are not in halves: one product of each tile of pixels with each of weights.
 macro_rules! multiply_whole {
     ($job:expr, $product:literal) => {
-        multiply!(
-            $job,
-            1,
-            "tileloadd tmm4, [{u} + {s}]",
-            "tileloadd tmm6, [{b} + {k}]",
-            concat!($product, " tmm0, tmm4, tmm6"),
-            "tileloadd tmm7, [{c} + {k}]",
-            concat!($product, " tmm1, tmm4, tmm7"),
-            "tileloadd tmm5, [{v} + {s}]",
-            concat!($product, " tmm2, tmm5, tmm6"),
-            concat!($product, " tmm3, tmm5, tmm7"),
-        )
+        match $job.steps.len() {
+            1 => multiply_at_hand!(
+                $job,
+                ["tileloadd tmm4, [{b} + {k}]", "tileloadd tmm5, [{c} + {k}]"],
+                "tileloadd tmm2, [{u} + {s}]",
+                concat!($product, " tmm0, tmm2, tmm4"),
+                concat!($product, " tmm1, tmm2, tmm5"),
+            ),
+            2 => multiply_at_hand!(
+                $job,
+                [
+                    "tileloadd tmm4, [{b} + {k}]",
+                    "tileloadd tmm5, [{c} + {k}]",
+                    "tileloadd tmm6, [{b} + {k} + 1024]",
+                    "tileloadd tmm7, [{c} + {k} + 1024]"
+                ],
+                "tileloadd tmm2, [{u} + {s}]",
+                "add {u}, {o}",
+                concat!($product, " tmm0, tmm2, tmm4"),
+                concat!($product, " tmm1, tmm2, tmm5"),
+                "tileloadd tmm3, [{u} + {s}]",
+                concat!($product, " tmm0, tmm3, tmm6"),
+                concat!($product, " tmm1, tmm3, tmm7"),
+            ),
+            _ => multiply!(
+                $job,
+                1,
+                "tileloadd tmm4, [{u} + {s}]",
+                "tileloadd tmm6, [{b} + {k}]",
+                concat!($product, " tmm0, tmm4, tmm6"),
+                "tileloadd tmm7, [{c} + {k}]",
+                concat!($product, " tmm1, tmm4, tmm7"),
+                "tileloadd tmm5, [{v} + {s}]",
+                concat!($product, " tmm2, tmm5, tmm6"),
+                concat!($product, " tmm3, tmm5, tmm7"),
+            ),
+        }
     };
 }
 
@@ -141,10 +223,32 @@ macro_rules! multiply_whole {
 const _: () = assert!(HALF * size_of::<f32>() == 64 && TILE * size_of::<f32>() == 1024);
 
 impl Numbers for Halves {
+    const STEPS_AT_HAND: usize = 1;
+
     #[inline(always)]
-    unsafe fn multiply(job: &Job) {
+    unsafe fn multiply(job: &Job<'_>) {
         // SAFETY: the caller's word.
         unsafe {
+            if job.steps.len() == 1 {
+                multiply_at_hand!(
+                    job,
+                    [
+                        "tileloadd tmm4, [{b} + {k}]",
+                        "tileloadd tmm5, [{c} + {k}]",
+                        "tileloadd tmm6, [{b} + {k} + 1024]",
+                        "tileloadd tmm7, [{c} + {k} + 1024]"
+                    ],
+                    "tileloadd tmm2, [{u} + {s} + 64]",
+                    "tdpbf16ps tmm0, tmm2, tmm4",
+                    "tdpbf16ps tmm1, tmm2, tmm5",
+                    "tileloadd tmm3, [{u} + {s}]",
+                    "tdpbf16ps tmm0, tmm3, tmm4",
+                    "tdpbf16ps tmm1, tmm3, tmm5",
+                    "tdpbf16ps tmm0, tmm3, tmm6",
+                    "tdpbf16ps tmm1, tmm3, tmm7",
+                );
+                return;
+            }
             multiply!(
                 job,
                 2,
@@ -175,7 +279,7 @@ impl Numbers for Halves {
 
 impl Numbers for Bf16 {
     #[inline(always)]
-    unsafe fn multiply(job: &Job) {
+    unsafe fn multiply(job: &Job<'_>) {
         // SAFETY: the caller's word.
         unsafe {
             multiply_whole!(job, "tdpbf16ps");
@@ -185,7 +289,7 @@ impl Numbers for Bf16 {
 
 impl Numbers for Int8 {
     #[inline(always)]
-    unsafe fn multiply(job: &Job) {
+    unsafe fn multiply(job: &Job<'_>) {
         // SAFETY: the caller's word.
         unsafe {
             multiply_whole!(job, "tdpbusd");

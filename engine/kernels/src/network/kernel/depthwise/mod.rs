@@ -5,6 +5,8 @@
 
 mod pooled;
 
+use std::ops::Range;
+
 use super::dense::Maps;
 use super::finish::{Bend, BendAt, blocked_weights, per_channel, with_bend};
 use super::lanes;
@@ -28,8 +30,11 @@ pub(in crate::network) struct Depthwise {
     pub(in crate::network) is_pooled: bool,
     /// `[channels / lanes][kernel rows][kernel columns][lanes]`.
     weights: Memory,
-    /// In blocks.
+    /// What sums begin with, in blocks; after [`take_offset`](Self::take_offset) `[beyond rows][beyond columns]` of those,
+    /// as [`Beyond`] counts.
     bias: Memory,
+    /// From one of those to the next, or 0.
+    bias_step: usize,
     pub(in crate::network) bend: Bend,
     /// In which pieces it gives its map.
     pub(in crate::network) gives: Pieces,
@@ -61,6 +66,7 @@ impl Depthwise {
             is_pooled,
             weights,
             bias: per_channel(bias, channels, lanes),
+            bias_step: 0,
             bend,
             gives: Pieces::F32,
         }
@@ -69,6 +75,47 @@ impl Depthwise {
     /// The window that an output looks at.
     pub(in crate::network) fn looks(&self) -> &Window {
         if self.is_pooled { &pooled::LOOKS } else { &self.window }
+    }
+
+    /// Whether it has windows of three columns, side by side from one before the map on.
+    fn slides(&self) -> bool {
+        let Window { kernel, stride, dilation, padding, .. } = self.window;
+        kernel[1] == 3 && stride[1] == 1 && dilation[1] == 1 && padding.left == 1 && padding.right == 1
+    }
+
+    /// Adds a number for each channel, in blocks, to its map from now on, not to the zeros beside it; `false`, and nothing
+    /// changes, for windows that cannot.
+    pub(in crate::network) fn take_offset(&mut self, offset: &[f32], lanes: usize) -> bool {
+        if self.window != Window::square(3, 1, 1) || self.bias_step != 0 {
+            return false;
+        }
+        let channels = self.bias.len();
+        let mut bias = Memory::zeros(Beyond::COUNT * Beyond::COUNT * channels);
+        for (place, bias) in bias.numbers_mut().chunks_exact_mut(channels).enumerate() {
+            let [rows, columns] = [place / Beyond::COUNT, place % Beyond::COUNT].map(|beyond| Beyond(beyond).within());
+            for (channel, bias) in bias.iter_mut().enumerate() {
+                let weight = |row: usize, column: usize| {
+                    f64::from(self.weights.numbers()[(channel / lanes * 9 + row * 3 + column) * lanes + channel % lanes])
+                };
+                let sum: f64 = rows.clone().flat_map(|row| columns.clone().map(move |column| (row, column)))
+                    .map(|(row, column)| weight(row, column))
+                    .sum();
+                *bias = (f64::from(self.bias.numbers()[channel]) + f64::from(offset[channel]) * sum) as f32;
+            }
+        }
+        (self.bias, self.bias_step) = (bias, channels);
+        true
+    }
+
+    /// What the sums of a block begin with.
+    ///
+    /// # Safety
+    /// The CPU has the instructions; the block is one of the channels'.
+    #[inline(always)]
+    unsafe fn start<L: Lanes>(&self, block: usize, rows: Beyond, columns: Beyond) -> L::Register {
+        let place = (rows.0 * Beyond::COUNT + columns.0) * self.bias_step + block * L::LANES;
+        // SAFETY: the caller's word.
+        unsafe { L::load(self.bias.numbers().as_ptr().add(place)) }
     }
 
     pub(in crate::network) fn weight_bytes(&self) -> usize {
@@ -100,6 +147,25 @@ impl Depthwise {
                 Precision::Bf16 | Precision::Int8 => unreachable!("they are available nowhere"),
             }
         };
+    }
+}
+
+/// Where a window of three has rows or columns beyond the map: 1 before it, 2 after it, 3 both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Beyond(usize);
+
+impl Beyond {
+    const NONE: Self = Self(0);
+    const COUNT: usize = 4;
+
+    #[inline(always)]
+    fn new(before: bool, after: bool) -> Self {
+        Self(usize::from(before) + 2 * usize::from(after))
+    }
+
+    /// The rows or columns of the window that are on the map.
+    fn within(self) -> Range<usize> {
+        self.0 % 2..3 - self.0 / 2
     }
 }
 
@@ -146,7 +212,7 @@ unsafe fn run_depthwise<T: Put>(layer: &Depthwise, maps: &mut Maps<'_>) {
     let Window { kernel, stride, dilation, padding, .. } = layer.window;
     let taps = kernel[0] * kernel[1];
     let residual_blocks = maps.residual.map_or(0, |(_, channels)| channels / lanes);
-    let slides = kernel[1] == 3 && stride[1] == 1 && dilation[1] == 1 && padding.left == 1 && padding.right == 1;
+    let slides = layer.slides();
     let tiles = Tiles::new(1, columns, T::Lanes::PIXELS);
     // Columns whose windows are within the map.
     let inner = whole(columns, width, kernel[1], stride[1], dilation[1], padding.left);
@@ -172,7 +238,9 @@ unsafe fn run_depthwise<T: Put>(layer: &Depthwise, maps: &mut Maps<'_>) {
                     dilation: dilation[1],
                     weights: weights.add(kernel_rows.start * kernel[1] * lanes),
                     weights_step: kernel[1] * lanes,
-                    bias: T::Lanes::load(layer.bias.numbers().as_ptr().add(block * lanes)),
+                    layer,
+                    block,
+                    beyond: Beyond::new(kernel_rows.start > 0, kernel_rows.end < kernel[0]),
                     residual: match maps.residual {
                         Some((residual, _)) if block < residual_blocks => {
                             residual.as_ptr().add((block * rows + row) * columns * lanes)
@@ -226,7 +294,7 @@ pub(super) fn within(
     dilation: usize,
     padding: usize,
     side: usize,
-) -> std::ops::Range<usize> {
+) -> Range<usize> {
     let before = padding.saturating_sub(begin).div_ceil(dilation).min(kernel);
     let end = (side + padding).saturating_sub(begin).div_ceil(dilation).min(kernel);
     before..end.max(before)
@@ -241,7 +309,7 @@ pub(super) fn whole(
     stride: usize,
     dilation: usize,
     padding: usize,
-) -> std::ops::Range<usize> {
+) -> Range<usize> {
     let first = padding.div_ceil(stride).min(outputs);
     let extent = dilation * (kernel - 1) + 1;
     let end = match (side + padding).checked_sub(extent) {
@@ -252,7 +320,11 @@ pub(super) fn whole(
 }
 
 /// A row of the output, and the rows of the map that it is made of.
-struct Row<'a, R> {
+struct Row<'a> {
+    layer: &'a Depthwise,
+    block: usize,
+    /// Rows of the window.
+    beyond: Beyond,
     map: *const f32,
     /// The first row of the map that is read.
     top: usize,
@@ -260,11 +332,10 @@ struct Row<'a, R> {
     /// Rows of the window.
     rows: usize,
     row_step: usize,
-    kernel_columns: std::ops::Range<usize>,
+    kernel_columns: Range<usize>,
     dilation: usize,
     weights: *const f32,
     weights_step: usize,
-    bias: R,
     residual: *const f32,
     out: Out<'a>,
 }
@@ -312,7 +383,7 @@ impl<'a> Out<'a> {
 /// As for [`pixels`].
 #[inline(always)]
 unsafe fn some_pixels<T: Put, const S: usize>(
-    job: &Row<'_, Register<T>>,
+    job: &Row<'_>,
     column: usize,
     first: usize,
     stride: usize,
@@ -346,7 +417,7 @@ unsafe fn some_pixels<T: Put, const S: usize>(
 /// # Safety
 /// As for [`slide`].
 #[inline(always)]
-unsafe fn slide_three<T: Put, const P: usize, const B: usize>(job: &Row<'_, Register<T>>, column: usize, count: usize) {
+unsafe fn slide_three<T: Put, const P: usize, const B: usize>(job: &Row<'_>, column: usize, count: usize) {
     // SAFETY: the caller's word.
     unsafe { slide::<T, P>(job, column, count, 3) }
 }
@@ -356,7 +427,7 @@ unsafe fn slide_three<T: Put, const P: usize, const B: usize>(job: &Row<'_, Regi
 /// # Safety
 /// As for [`slide`].
 #[inline(always)]
-unsafe fn slide_some<T: Put, const P: usize, const B: usize>(job: &Row<'_, Register<T>>, column: usize, count: usize) {
+unsafe fn slide_some<T: Put, const P: usize, const B: usize>(job: &Row<'_>, column: usize, count: usize) {
     // SAFETY: the caller's word.
     unsafe { slide::<T, P>(job, column, count, job.rows) }
 }
@@ -367,12 +438,19 @@ unsafe fn slide_some<T: Put, const P: usize, const B: usize>(job: &Row<'_, Regis
 /// # Safety
 /// As for [`pixels`], for as many columns of the map as of the output, and the rows of the window.
 #[inline(always)]
-unsafe fn slide<T: Put, const P: usize>(job: &Row<'_, Register<T>>, column: usize, count: usize, rows: usize) {
+unsafe fn slide<T: Put, const P: usize>(job: &Row<'_>, column: usize, count: usize, rows: usize) {
     let lanes = const { T::Lanes::LANES };
     for column in (column..).step_by(P).take(count) {
         // SAFETY: the caller's word; before the first column and after the last nothing is read.
         unsafe {
-            let mut sums = [job.bias; P];
+            let start = |columns| job.layer.start::<T::Lanes>(job.block, job.beyond, columns);
+            let mut sums = [start(Beyond::NONE); P];
+            if column == 0 {
+                sums[0] = start(Beyond::new(true, job.width == 1));
+            }
+            if column + P == job.width && job.width > 1 {
+                sums[P - 1] = start(Beyond::new(false, true));
+            }
             for row in 0..rows {
                 let x = job.map.add((job.top * job.width + column) * lanes + row * job.row_step);
                 let weights = job.weights.add(row * job.weights_step);
@@ -403,7 +481,7 @@ unsafe fn slide<T: Put, const P: usize>(job: &Row<'_, Register<T>>, column: usiz
 /// The CPU has the instructions; the rows and columns are within the map, and the pixels within the output.
 #[inline(always)]
 unsafe fn pixels<T: Put, const P: usize, const S: usize>(
-    job: &Row<'_, Register<T>>,
+    job: &Row<'_>,
     column: usize,
     first: usize,
     stride: usize,
@@ -411,7 +489,8 @@ unsafe fn pixels<T: Put, const P: usize, const S: usize>(
     let stride = if S == 0 { stride } else { S };
     // SAFETY: the caller's word.
     unsafe {
-        let mut sums = [job.bias; P];
+        // Windows that are not of three have no other.
+        let mut sums = [job.layer.start::<T::Lanes>(job.block, Beyond::NONE, Beyond::NONE); P];
         for row in 0..job.rows {
             // Read only where the window has columns on the map.
             let x = job.map.wrapping_add((job.top * job.width + first) * T::Lanes::LANES + row * job.row_step);
@@ -433,7 +512,7 @@ unsafe fn pixels<T: Put, const P: usize, const S: usize>(
 /// # Safety
 /// As for [`pixels`].
 #[inline(always)]
-unsafe fn finish<T: Put, const P: usize>(job: &Row<'_, Register<T>>, column: usize, mut sums: [Register<T>; P]) {
+unsafe fn finish<T: Put, const P: usize>(job: &Row<'_>, column: usize, mut sums: [Register<T>; P]) {
     // SAFETY: the caller's word.
     unsafe {
         if !job.residual.is_null() {

@@ -1,7 +1,7 @@
 //! Windows of 3×3 with the greatest of each 2×2 of what they give: the map between the two, four times as large, never
 //! is.
 
-use super::{Depthwise, Maps, Out};
+use super::{Beyond, Depthwise, Maps, Out};
 use crate::network::graph::{Padding, Window};
 use crate::network::kernel::finish::{BendAt, with_bend};
 use crate::network::lanes::{Lanes, Put, Register};
@@ -46,7 +46,8 @@ pub(super) unsafe fn run<T: Put>(layer: &Depthwise, maps: &mut Maps<'_>) {
                     x: maps.x.as_ptr().add(x_row * width * lanes),
                     width,
                     weights: layer.weights.numbers().as_ptr().add(block * 9 * lanes),
-                    bias: T::Lanes::load(layer.bias.numbers().as_ptr().add(block * lanes)),
+                    layer,
+                    block,
                     out: Out::new::<T>(layer, maps, block, row),
                 };
                 let end = columns.min(strip + STRIP);
@@ -65,12 +66,13 @@ pub(super) unsafe fn run<T: Put>(layer: &Depthwise, maps: &mut Maps<'_>) {
 }
 
 /// A row of the output.
-struct Job<'a, R> {
+struct Job<'a> {
+    layer: &'a Depthwise,
+    block: usize,
     /// The first of the rows on the map that it is made of.
     x: *const f32,
     width: usize,
     weights: *const f32,
-    bias: R,
     out: Out<'a>,
 }
 
@@ -80,7 +82,7 @@ struct Job<'a, R> {
 /// The CPU has the instructions; the rows are on the map, and the pixels within the output.
 #[inline(always)]
 unsafe fn some<T: Put, const P: usize>(
-    job: &Job<'_, Register<T>>,
+    job: &Job<'_>,
     column: usize,
     rows: &std::ops::Range<usize>,
 ) -> usize {
@@ -98,13 +100,24 @@ unsafe fn some<T: Put, const P: usize>(
 /// As for [`some`].
 #[inline(always)]
 unsafe fn sum<T: Put, const P: usize>(
-    job: &Job<'_, Register<T>>,
+    job: &Job<'_>,
     column: usize,
     rows: std::ops::Range<usize>,
 ) -> [[[Register<T>; 2]; P]; 2] {
     // SAFETY: the caller's word; the first row of the four is none of the second window's, the last none of the first's.
     unsafe {
-        let mut sums = [[[job.bias; 2]; P]; 2];
+        let start = |rows, columns| job.layer.start::<T::Lanes>(job.block, rows, columns);
+        let rows_beyond = [Beyond::new(rows.start > 0, false), Beyond::new(false, rows.end < 4)];
+        let mut sums = [[[T::Lanes::splat(0.0); 2]; P]; 2];
+        for row in 0..2 {
+            sums[row] = [[start(rows_beyond[row], Beyond::NONE); 2]; P];
+            if column == 0 {
+                sums[row][0][0] = start(rows_beyond[row], Beyond::new(true, false));
+            }
+            if 2 * (column + P) == job.width {
+                sums[row][P - 1][1] = start(rows_beyond[row], Beyond::new(false, true));
+            }
+        }
         let place = |row: usize| job.x.add((row - rows.start) * job.width * T::Lanes::LANES);
         if rows.start == 0 {
             add_row::<T, P, 0, 1>(job, column, place(0), 0, &mut sums);
@@ -126,7 +139,7 @@ unsafe fn sum<T: Put, const P: usize>(
 /// As for [`some`]; the row is on the map, and in these windows.
 #[inline(always)]
 unsafe fn add_row<T: Put, const P: usize, const FIRST: usize, const END: usize>(
-    job: &Job<'_, Register<T>>,
+    job: &Job<'_>,
     column: usize,
     x: *const f32,
     row: usize,
