@@ -64,7 +64,7 @@ impl Numerics<'_> {
             Precision::Bf16 => Ok(Pieces::BF16),
             Precision::Int8 => {
                 let range = self.ranges.get(layer).ok_or_else(|| GraphError::NoRange { layer: layer.to_owned() })?;
-                Ok(Pieces { precision: Precision::Int8, steps: Steps::new(range), ..Pieces::F32 })
+                Ok(Pieces::int8(Steps::new(range)))
             }
         }
     }
@@ -81,8 +81,16 @@ pub(super) fn steps(
     drafts: Vec<Draft>,
     outputs: &mut [Given],
 ) -> Result<Vec<Step>, GraphError> {
-    let mut builder =
-        Builder { instructions, numerics, image_channels, image: None, steps: Vec::new(), channels: Vec::new() };
+    let read = drafts.iter().flat_map(|draft| draft.inputs.iter().chain(&draft.residual));
+    let mut builder = Builder {
+        instructions,
+        numerics,
+        image_channels,
+        reads: count_reads(drafts.len(), read, outputs),
+        image: None,
+        steps: Vec::new(),
+        channels: Vec::new(),
+    };
     // The image itself as an output goes through blocks.
     let mut value_of = vec![0];
     for draft in drafts {
@@ -94,7 +102,7 @@ pub(super) fn steps(
         output.value = if output.value == 0 { builder.blocked_image() } else { value_of[output.value] };
     }
     let mut steps = builder.steps;
-    give_pieces(lanes(instructions), &mut steps, outputs);
+    give_pieces(instructions, &mut steps, outputs);
     give_offsets(lanes(instructions), &mut steps, outputs);
     Ok(steps)
 }
@@ -104,8 +112,9 @@ pub(super) fn reads(steps: &[Step], outputs: &[Given]) -> Vec<usize> {
     count_reads(steps.len(), steps.iter().flat_map(|step| step.inputs.iter().chain(&step.residual)), outputs)
 }
 
-/// Lets depthwise convolutions give what the convolutions after them take.
-fn give_pieces(lanes: usize, steps: &mut [Step], outputs: &[Given]) {
+/// Lets depthwise convolutions and those over the image give what the convolutions after them take.
+fn give_pieces(instructions: Instructions, steps: &mut [Step], outputs: &[Given]) {
+    let lanes = lanes(instructions);
     let reads = reads(steps, outputs);
     for index in 0..steps.len() {
         let input = steps[index].inputs[0];
@@ -113,15 +122,20 @@ fn give_pieces(lanes: usize, steps: &mut [Step], outputs: &[Given]) {
             continue;
         }
         let [before, step] = steps.get_disjoint_mut([input - 1, index]).expect("inputs are before");
-        if let (Kernel::Depthwise(depthwise), Kernel::Dense(dense, None)) = (&mut before.kernel, &mut step.kernel)
-            && dense.is_pointwise()
-            && dense.takes != Pieces::F32
-            // The lanes after the last channel may hold what is no number, and pieces are read whole.
-            && dense.inputs.is_multiple_of(dense.takes.channels_together(lanes))
+        let Kernel::Dense(dense, None) = &mut step.kernel else { continue };
+        // The lanes after the last channel may hold what is no number, and pieces are read whole.
+        if !dense.is_pointwise()
+            || dense.takes == Pieces::F32
+            || !dense.inputs.is_multiple_of(dense.takes.channels_together(lanes))
         {
-            depthwise.gives = dense.takes;
-            dense.is_given = true;
+            continue;
         }
+        match &mut before.kernel {
+            Kernel::Depthwise(depthwise) => depthwise.gives = dense.takes,
+            Kernel::First(first) if first.can_give(instructions, dense.takes) => first.gives = dense.takes,
+            _ => continue,
+        }
+        dense.is_given = true;
     }
 }
 
@@ -145,10 +159,22 @@ fn give_offsets(lanes: usize, steps: &mut [Step], outputs: &[Given]) {
     }
 }
 
+/// What is at both ends of a convolution.
+#[derive(Debug, Clone, Copy)]
+struct Ends {
+    /// Whether what is before it can give what it takes.
+    can_be_given: bool,
+    /// Whether nothing happens to its sums.
+    is_plain: bool,
+    is_output: bool,
+}
+
 struct Builder<'a> {
     instructions: Instructions,
     numerics: Numerics<'a>,
     image_channels: usize,
+    /// How often each value of the drafts is read.
+    reads: Vec<usize>,
     /// The image in blocks, when something reads it.
     image: Option<usize>,
     steps: Vec<Step>,
@@ -207,11 +233,17 @@ impl Builder<'_> {
                 First::new(self.instructions, [self.image_channels, *outputs], *window, weights, bias, bend, pool);
             return Ok(self.push(Step { name, kernel: Kernel::First(first), inputs, residual }, channels));
         }
+        let is_sole = self.reads[inputs[0]] == 1;
         let inputs: Vec<usize> = inputs.into_iter().map(|input| self.blocked(input, value_of)).collect();
         let given = self.channels[inputs[0] - 1];
         let kernel = match work {
             Work::Convolution(convolution, map) => {
-                self.convolution(&name, convolution, (map, pool), given, bend, is_output)?
+                let ends = Ends {
+                    can_be_given: is_sole && self.steps[inputs[0] - 1].can_give_pieces(self.instructions),
+                    is_plain: matches!(bend, Bend::None) && residual.is_none(),
+                    is_output,
+                };
+                self.convolution(&name, convolution, (map, pool), given, bend, ends)?
             }
             Work::Elementwise(affine) => {
                 let affine = affine.map(|numbers| numbers.map(|numbers| per_channel(&numbers, channels, lanes)));
@@ -237,7 +269,7 @@ impl Builder<'_> {
         (map, pool): (Option<[usize; 2]>, Option<Window>),
         inputs: usize,
         bend: Bend,
-        is_output: bool,
+        ends: Ends,
     ) -> Result<Kernel, GraphError> {
         let Convolution { outputs, groups, window, weights, bias } = convolution;
         let instructions = self.instructions;
@@ -256,12 +288,15 @@ impl Builder<'_> {
                 bend,
             )));
         }
-        // What goes out keeps its digits.
-        let keeps = outputs < FEW_OUTPUTS || is_output || inputs * taps > MOST_BYTES;
-        let takes = if keeps { Pieces::F32 } else { self.numerics.pieces(name)? };
-        let for_tiles = Pieces { for_tiles: true, ..takes };
         let has_tiles = instructions == Instructions::Amx && map.is_none();
-        let pays = has_tiles && amx::pays([group_inputs, group_outputs], &window, for_tiles);
+        let is_given = has_tiles && ends.can_be_given && window == Window::square(1, 1, 0);
+        let few = outputs < FEW_OUTPUTS && !(is_given && self.numerics.precision == Precision::Bf16);
+        // What goes out keeps its digits.
+        let keeps = few || ends.is_output || inputs * taps > MOST_BYTES;
+        let takes = if keeps { Pieces::F32 } else { self.numerics.pieces(name)? };
+        let for_tiles = takes.for_tiles(lanes, group_inputs);
+        let costs = amx::Costs { channels: [group_inputs, group_outputs], is_given, is_plain: ends.is_plain };
+        let pays = has_tiles && costs.are_less(&window, for_tiles);
         // Where there are tiles, products of bf16 in registers take as long as two of f32.
         let takes = match takes.precision {
             _ if pays => for_tiles,
@@ -389,10 +424,20 @@ impl Step {
         }
     }
 
+    /// Whether it can give its map in pieces for tiles, to a layer that reads it alone.
+    fn can_give_pieces(&self, instructions: Instructions) -> bool {
+        match &self.kernel {
+            Kernel::Depthwise(_) => true,
+            Kernel::First(first) => first.can_give(instructions, Pieces::F32.for_tiles(lanes(instructions), 1)),
+            _ => false,
+        }
+    }
+
     /// In which pieces its map is.
     pub(super) fn gives(&self) -> Pieces {
         match &self.kernel {
             Kernel::Depthwise(depthwise) => depthwise.gives,
+            Kernel::First(first) => first.gives,
             _ => Pieces::F32,
         }
     }

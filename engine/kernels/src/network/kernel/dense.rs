@@ -136,7 +136,7 @@ impl Dense {
         bend: Bend,
     ) -> Self {
         assert!(takes.precision.is_available(instructions));
-        assert!(!takes.for_tiles || instructions == Instructions::Amx);
+        assert!(!takes.are_for_tiles() || instructions == Instructions::Amx);
         assert!(takes.precision != Precision::Int8 || inputs * window.kernel[0] * window.kernel[1] <= MOST_BYTES);
         let lanes = lanes(instructions);
         let taps = window.kernel[0] * window.kernel[1];
@@ -153,7 +153,7 @@ impl Dense {
             let weight = of_output(output)[input * taps + tap];
             if is_bytes { (weight * per_weight[output]).round() } else { weight }
         };
-        let packed = match takes.for_tiles {
+        let packed = match takes.are_for_tiles() {
             true => amx::packed([inputs, outputs], taps, takes, weight),
             false => packed([inputs, outputs], taps, lanes, takes, weight),
         };
@@ -172,7 +172,7 @@ impl Dense {
         }
         let [starts, bias, scales] = [starts, bias, scales].map(|numbers| per_channel(&numbers, outputs, lanes));
         assert!(bend.fits(outputs.div_ceil(lanes), lanes), "slopes");
-        let is_needed = Winograd::can(&window) && takes.precision != Precision::F32 && !takes.for_tiles;
+        let is_needed = Winograd::can(&window) && takes.precision != Precision::F32 && !takes.are_for_tiles();
         let plain_weights = if is_needed { weights.to_vec() } else { Vec::new() };
         let winograd = [const { OnceLock::new() }; 2];
         let is_given = false;
@@ -197,7 +197,7 @@ impl Dense {
     /// What is added to sums of tiles, where nothing else happens to them.
     pub(in crate::network) fn offset_of_tiles(&self) -> Option<&[f32]> {
         let has_no_other = self.takes.precision != Precision::Int8 && matches!(self.bend, Bend::None);
-        (self.takes.for_tiles && has_no_other).then_some(self.starts.numbers())
+        (self.takes.are_for_tiles() && has_no_other).then_some(self.starts.numbers())
     }
 
     /// Leaves that to another.
@@ -223,7 +223,7 @@ impl Dense {
 
     /// How it looks at a map, for outputs of so many rows and columns.
     fn way(&self, instructions: Instructions, size: [usize; 2]) -> Way {
-        if self.takes.for_tiles {
+        if self.takes.are_for_tiles() {
             return Way::Tiles;
         }
         if self.is_given {
@@ -348,7 +348,7 @@ impl Dense {
 
     /// Whether a piece has a channel after the last, whose number is left open.
     fn has_odd_inputs(&self) -> bool {
-        self.takes.precision == Precision::Bf16 && !self.takes.for_tiles && !self.inputs.is_multiple_of(2)
+        self.takes.precision == Precision::Bf16 && !self.takes.are_for_tiles() && !self.inputs.is_multiple_of(2)
     }
 
     /// # Panics
@@ -373,7 +373,7 @@ impl Dense {
         unsafe {
             match self.takes.precision {
                 #[cfg(target_arch = "x86_64")]
-                _ if self.takes.for_tiles => amx::run(self, maps),
+                _ if self.takes.are_for_tiles() => amx::run(self, maps),
                 #[cfg(target_arch = "x86_64")]
                 Precision::F32 if self.has_half_weights => dense_half_weights(instructions, self, maps),
                 Precision::F32 => dense(instructions, instructions, self, maps),

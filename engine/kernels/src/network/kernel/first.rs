@@ -6,13 +6,14 @@ use std::ops::Range;
 
 use super::dense::{Maps, most_pixels};
 use super::depthwise::within;
-use super::finish::{Bend, blocked_weights, per_channel};
+use super::finish::{Bend, BendAt, blocked_weights, per_channel, with_bend};
 use super::lanes;
-use super::tile::{Finish, Tiles, begin, blocks_at_once, end, step, with_tile};
+use super::tile::{Finish, Tiles, begin, blocks_at_once, step, with_tile};
 use crate::Instructions;
+use crate::network::Precision;
 use crate::network::bands::Band;
 use crate::network::graph::Window;
-use crate::network::lanes::{Lanes, Products, Single, with_lanes};
+use crate::network::lanes::{Lanes, Pieces, Put, Register, Single, Steps, with_lanes};
 use crate::network::memory::Memory;
 
 /// A convolution with its weights packed.
@@ -28,6 +29,8 @@ pub(in crate::network) struct First {
     pub(in crate::network) bend: Bend,
     /// Of the greatest numbers, without dilation.
     pub(in crate::network) pool: Option<Window>,
+    /// In which pieces it gives its map; with a pool as it is.
+    pub(in crate::network) gives: Pieces,
 }
 
 impl First {
@@ -51,7 +54,7 @@ impl First {
         assert!(Self::can(&window));
         let weights = blocked_weights(weights, outputs, terms, lanes);
         assert!(bend.fits(outputs.div_ceil(lanes), lanes), "slopes");
-        Self { inputs, outputs, window, weights, bias: per_channel(bias, outputs, lanes), bend, pool }
+        Self { inputs, outputs, window, weights, bias: per_channel(bias, outputs, lanes), bend, pool, gives: Pieces::F32 }
     }
 
     pub(in crate::network) fn weight_bytes(&self) -> usize {
@@ -66,6 +69,15 @@ impl First {
             None => convolved,
         };
         Ok([convolved, given])
+    }
+
+    /// Whether it can give its map in such pieces: those of one block, for tiles.
+    pub(in crate::network) fn can_give(&self, instructions: Instructions, pieces: Pieces) -> bool {
+        instructions == Instructions::Amx
+            && pieces.are_for_tiles()
+            && matches!(pieces.precision, Precision::F32 | Precision::Bf16)
+            && self.outputs == lanes(instructions)
+            && self.pool.is_none()
     }
 
     /// Width of the part of an image that a tile looks at.
@@ -98,11 +110,22 @@ impl First {
         assert_eq!(given, maps.size);
         assert!(maps.x.len() >= channels * height * width);
         assert!(maps.band.x_rows == (0..height));
-        maps.check_output(lanes, self.outputs, 1);
+        maps.check_output(lanes, self.outputs, self.gives.channels());
+        assert!(self.gives == Pieces::F32 || self.can_give(instructions, self.gives));
         assert!(maps.scratch.len() >= self.scratch_numbers(instructions, convolved));
         assert!(maps.residual.is_none());
         // SAFETY: the CPU has the instructions, and maps and scratch are as long as their shapes say.
-        unsafe { first(instructions, self, convolved, maps) };
+        unsafe {
+            match self.gives.precision {
+                #[cfg(target_arch = "x86_64")]
+                Precision::Bf16 => first_for_tiles::<crate::network::lanes::Bf16>(self, convolved, maps),
+                #[cfg(target_arch = "x86_64")]
+                Precision::F32 if self.gives.are_for_tiles() => {
+                    first_for_tiles::<crate::network::lanes::Halves<1>>(self, convolved, maps);
+                }
+                _ => first(instructions, self, convolved, maps),
+            }
+        }
     }
 }
 
@@ -112,30 +135,46 @@ with_lanes! {
     first = run_first(layer: &First, convolved: [usize; 2], maps: &mut Maps<'_>)
 }
 
+/// # Safety
+/// As `first`, and AVX-512 BF16.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,fma")]
+unsafe fn first_for_tiles<T: Put>(layer: &First, convolved: [usize; 2], maps: &mut Maps<'_>) {
+    // SAFETY: the caller's word; the instructions are enabled.
+    unsafe { run_puts::<T>(layer, convolved, maps) }
+}
+
 #[inline(always)]
 unsafe fn run_first<L: Lanes>(layer: &First, convolved: [usize; 2], maps: &mut Maps<'_>) {
     // SAFETY: the caller's word.
+    unsafe { run_puts::<Single<L>>(layer, convolved, maps) }
+}
+
+#[inline(always)]
+unsafe fn run_puts<T: Put>(layer: &First, convolved: [usize; 2], maps: &mut Maps<'_>) {
+    // SAFETY: the caller's word.
     unsafe {
         match layer.window.stride[1] {
-            1 => run_stride::<L, 1>(layer, convolved, maps),
-            _ => run_stride::<L, 2>(layer, convolved, maps),
+            1 => run_stride::<T, 1>(layer, convolved, maps),
+            _ => run_stride::<T, 2>(layer, convolved, maps),
         }
     }
 }
 
 /// `S` is the stride along rows.
 #[inline(always)]
-unsafe fn run_stride<L: Lanes, const S: usize>(layer: &First, [rows, columns]: [usize; 2], maps: &mut Maps<'_>) {
-    let (patch, ring) = maps.scratch.split_at_mut(layer.patch_numbers(L::PIXELS));
+unsafe fn run_stride<T: Put, const S: usize>(layer: &First, [rows, columns]: [usize; 2], maps: &mut Maps<'_>) {
+    let lanes = const { T::Lanes::LANES };
+    let (patch, ring) = maps.scratch.split_at_mut(layer.patch_numbers(T::Lanes::PIXELS));
     let image = Image { x: maps.x, size: [maps.shape[1], maps.shape[2]], columns };
-    let row_numbers = columns * L::LANES;
+    let row_numbers = columns * T::PIXEL_STEP.unwrap_or(layer.gives.of_pixel(lanes));
     let Band { y_rows, rows: made, .. } = maps.band.clone();
     let Some(pool) = &layer.pool else {
         for row in made {
             // SAFETY: the output has these rows in each block.
             unsafe {
                 let y = maps.y.as_mut_ptr().add((row - y_rows.start) * row_numbers);
-                run_row::<L, S>(layer, &image, row, patch, y, y_rows.len() * row_numbers);
+                run_row::<T, S>(layer, &image, row, patch, y, y_rows.len() * row_numbers);
             }
         }
         return;
@@ -150,17 +189,17 @@ unsafe fn run_stride<L: Lanes, const S: usize>(layer: &First, [rows, columns]: [
             // SAFETY: the scratch has `kept` rows a block beside the patch.
             unsafe {
                 let y = ring.as_mut_ptr().add(row % kept * row_numbers);
-                run_row::<L, S>(layer, &image, row, patch, y, kept * row_numbers);
+                run_row::<T, S>(layer, &image, row, patch, y, kept * row_numbers);
             }
         }
         done = done.max(end);
-        for block in 0..layer.outputs.div_ceil(L::LANES) {
+        for block in 0..layer.outputs.div_ceil(lanes) {
             // SAFETY: the last `kept` rows are in the ring, and the window has no more; the output has the row.
             unsafe {
                 let ring = ring.as_ptr().add(block * kept * row_numbers);
                 let row = block * y_rows.len() + pooled - y_rows.start;
-                let y = maps.y.as_mut_ptr().add(row * maps.size[1] * L::LANES);
-                pool_row::<L>(pool, ring, begin..end, columns, y, maps.size[1]);
+                let y = maps.y.as_mut_ptr().add(row * maps.size[1] * lanes);
+                pool_row::<T::Lanes>(pool, ring, begin..end, columns, y, maps.size[1]);
             }
         }
     }
@@ -178,7 +217,7 @@ struct Image<'a> {
 /// # Safety
 /// The CPU has the instructions; the row is one of the convolution's, and can be written for all blocks.
 #[inline(always)]
-unsafe fn run_row<L: Lanes, const S: usize>(
+unsafe fn run_row<T: Put, const S: usize>(
     layer: &First,
     image: &Image<'_>,
     row: usize,
@@ -188,9 +227,11 @@ unsafe fn run_row<L: Lanes, const S: usize>(
 ) {
     let [height, width] = image.size;
     let Window { kernel, stride, dilation, padding, .. } = layer.window;
-    let tiles = Tiles::new(1, image.columns, L::PIXELS);
-    let blocks = layer.outputs.div_ceil(L::LANES);
-    let block_weights = layer.inputs * kernel[0] * kernel[1] * L::LANES;
+    let lanes = const { T::Lanes::LANES };
+    let tiles = Tiles::new(1, image.columns, T::Lanes::PIXELS);
+    let blocks = layer.outputs.div_ceil(lanes);
+    let pixel_step = T::PIXEL_STEP.unwrap_or(layer.gives.of_pixel(lanes));
+    let block_weights = layer.inputs * kernel[0] * kernel[1] * lanes;
     let top = row * stride[0];
     let is_within = top >= padding.top && top + (kernel[0] - 1) * dilation[0] < height + padding.top;
     for tile in 0..tiles.count {
@@ -207,7 +248,7 @@ unsafe fn run_row<L: Lanes, const S: usize>(
             };
         let mut block = 0;
         while block < blocks {
-            let at_once = blocks_at_once::<L>(size, blocks - block);
+            let at_once = blocks_at_once::<T::Lanes>(size, blocks - block);
             // SAFETY: the windows of the tile are within the image, or within the patch that was cut for them; weights
             // and bias are there for all blocks, and `y` by the caller's word.
             unsafe {
@@ -219,9 +260,11 @@ unsafe fn run_row<L: Lanes, const S: usize>(
                     steps: [row_step, dilation[1]],
                     weights: layer.weights.numbers().as_ptr().add(block * block_weights),
                     weights_step: block_weights,
+                    pixel_step,
+                    pieces: layer.gives.steps,
                 };
                 let finish = Finish {
-                    starts: layer.bias.numbers().as_ptr().add(block * L::LANES),
+                    starts: layer.bias.numbers().as_ptr().add(block * lanes),
                     bias: std::ptr::null(),
                     scales: std::ptr::null(),
                     residual: std::ptr::null(),
@@ -229,12 +272,12 @@ unsafe fn run_row<L: Lanes, const S: usize>(
                     residual_blocks: 0,
                     bend: layer.bend.at(),
                     block,
-                    y: y.add(block * y_step + column * L::LANES),
+                    y: y.add(block * y_step + column * pixel_step),
                     y_step,
                 };
                 match S {
-                    1 => with_tile!(Single<L>, size, at_once, planar_sum_1(&sum, &finish)),
-                    _ => with_tile!(Single<L>, size, at_once, planar_sum_2(&sum, &finish)),
+                    1 => with_tile!(T, size, at_once, planar_sum_1(&sum, &finish)),
+                    _ => with_tile!(T, size, at_once, planar_sum_2(&sum, &finish)),
                 }
             }
             block += at_once;
@@ -309,16 +352,19 @@ struct PlanarSum {
     steps: [usize; 2],
     weights: *const f32,
     weights_step: usize,
+    /// From an output to the next, and how it is given.
+    pixel_step: usize,
+    pieces: Steps,
 }
 
 #[inline(always)]
-unsafe fn planar_sum_1<T: Products, const P: usize, const B: usize>(sum: &PlanarSum, finish: &Finish<'_>) {
+unsafe fn planar_sum_1<T: Put, const P: usize, const B: usize>(sum: &PlanarSum, finish: &Finish<'_>) {
     // SAFETY: the caller's word.
     unsafe { planar_sum::<T, P, B>(sum, 1, finish) }
 }
 
 #[inline(always)]
-unsafe fn planar_sum_2<T: Products, const P: usize, const B: usize>(sum: &PlanarSum, finish: &Finish<'_>) {
+unsafe fn planar_sum_2<T: Put, const P: usize, const B: usize>(sum: &PlanarSum, finish: &Finish<'_>) {
     // SAFETY: the caller's word.
     unsafe { planar_sum::<T, P, B>(sum, 2, finish) }
 }
@@ -326,20 +372,43 @@ unsafe fn planar_sum_2<T: Products, const P: usize, const B: usize>(sum: &Planar
 /// # Safety
 /// As for [`tile::sum`](super::tile::sum).
 #[inline(always)]
-unsafe fn planar_sum<T: Products, const P: usize, const B: usize>(sum: &PlanarSum, stride: usize, finish: &Finish<'_>) {
+unsafe fn planar_sum<T: Put, const P: usize, const B: usize>(sum: &PlanarSum, stride: usize, finish: &Finish<'_>) {
     // SAFETY: the caller's word.
     unsafe {
-        let mut sums = begin::<T, P, B>(finish);
+        let mut sums = begin::<Single<T::Lanes>, P, B>(finish);
         let mut weights = sum.weights;
         for channel in 0..sum.channels {
             for row in 0..sum.kernel[0] {
                 let x = sum.x.add(channel * sum.channel_step + row * sum.steps[0]);
                 for column in 0..sum.kernel[1] {
-                    step::<T, P, B>(&mut sums, x.add(column * sum.steps[1]), stride, weights, sum.weights_step);
+                    step::<Single<T::Lanes>, P, B>(&mut sums, x.add(column * sum.steps[1]), stride, weights, sum.weights_step);
                     weights = weights.add(T::Lanes::LANES);
                 }
             }
         }
-        end::<T, P, B>(sums, finish);
+        with_bend!(finish.bend, bend => put::<T, P, B>(sum, sums, finish, bend));
+    }
+}
+
+/// Bends, and puts.
+///
+/// # Safety
+/// As for [`planar_sum`].
+#[inline(always)]
+unsafe fn put<T: Put, const P: usize, const B: usize>(
+    sum: &PlanarSum,
+    sums: [[Register<T>; B]; P],
+    finish: &Finish<'_>,
+    bend: BendAt<'_>,
+) {
+    let pixel_step = T::PIXEL_STEP.unwrap_or(sum.pixel_step);
+    // SAFETY: the caller's word.
+    unsafe {
+        for (pixel, sums) in sums.into_iter().enumerate() {
+            for (block, number) in sums.into_iter().enumerate() {
+                let number = bend.apply::<T::Lanes>(finish.block + block, number);
+                T::put(number, finish.y.add(block * finish.y_step + pixel * pixel_step), sum.pieces);
+            }
+        }
     }
 }

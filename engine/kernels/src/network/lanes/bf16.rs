@@ -3,7 +3,7 @@
 use std::arch::x86_64::*;
 use std::mem::transmute;
 
-use super::{Avx512, Products, Put, Steps};
+use super::{Avx512, Lanes, Products, Put, Steps};
 
 #[derive(Debug, Clone, Copy)]
 pub(in crate::network) struct Bf16;
@@ -37,18 +37,22 @@ impl Products for Bf16 {
 /// Two bfloat16 for each f32: the nearest, and the nearest of what is missing. Together they are within 2⁻¹⁸ of it.
 /// After Henry, Tang and Heinecke, "Leveraging the bfloat16 Artificial Intelligence Datatype For Higher-Precision
 /// Computations" (2019).
+///
+/// `BLOCKS` of a pixel are together, first their first halves.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::network) struct Halves;
+pub(in crate::network) struct Halves<const BLOCKS: usize>;
 
-/// From the first halves of a pixel's channels that are together to the second: 32 channels of two bytes.
-pub(in crate::network) const HALF: usize = 16;
+impl<const BLOCKS: usize> Halves<BLOCKS> {
+    /// From the first halves to the second: two bytes a channel.
+    pub(in crate::network) const HALF: usize = BLOCKS * Avx512::LANES / 2;
+}
 
 // SAFETY of each: as above.
 #[allow(clippy::undocumented_unsafe_blocks)]
-impl Put for Halves {
+impl<const BLOCKS: usize> Put for Halves<BLOCKS> {
     type Lanes = Avx512;
     const CHANNELS: usize = 1;
-    const PIXEL_STEP: Option<usize> = Some(2 * HALF);
+    const PIXEL_STEP: Option<usize> = Some(2 * Self::HALF);
 
     #[inline(always)]
     unsafe fn put(numbers: __m512, to: *mut f32, _: Steps) {
@@ -57,7 +61,7 @@ impl Put for Halves {
             let as_number = _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(first)));
             let missing = _mm512_sub_ps(numbers, as_number);
             _mm256_storeu_si256(to.cast(), first);
-            _mm256_storeu_si256(to.add(HALF).cast(), nearest_of(missing));
+            _mm256_storeu_si256(to.add(Self::HALF).cast(), nearest_of(missing));
         }
     }
 }

@@ -20,7 +20,7 @@ pub(super) use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 pub(super) use avx512::Avx512;
 #[cfg(target_arch = "x86_64")]
-pub(super) use bf16::{Bf16, HALF, Halves};
+pub(super) use bf16::{Bf16, Halves};
 #[cfg(target_arch = "x86_64")]
 pub(super) use half_weights::HalfWeights;
 #[cfg(target_arch = "x86_64")]

@@ -80,15 +80,34 @@ pub(in crate::network) struct Pieces {
     pub(in crate::network) precision: Precision,
     /// Of use to bytes alone.
     pub(in crate::network) steps: Steps,
-    /// Whether products are those of [tiles](super::super::kernel::amx).
-    pub(in crate::network) for_tiles: bool,
+    /// For [tiles](super::super::kernel::amx), the blocks whose pieces of a pixel are together; 0 for registers.
+    tile_blocks: usize,
 }
 
 impl Pieces {
     /// Numbers as they are.
     pub(in crate::network) const F32: Self =
-        Self { precision: Precision::F32, steps: Steps { per_unit: 1.0, zero: 0 }, for_tiles: false };
+        Self { precision: Precision::F32, steps: Steps { per_unit: 1.0, zero: 0 }, tile_blocks: 0 };
     pub(in crate::network) const BF16: Self = Self { precision: Precision::Bf16, ..Self::F32 };
+
+    pub(in crate::network) fn int8(steps: Steps) -> Self {
+        Self { precision: Precision::Int8, steps, ..Self::F32 }
+    }
+
+    /// Such pieces for tiles, where so many inputs are to be multiplied: as many of their blocks together as fill a tile.
+    pub(in crate::network) fn for_tiles(self, lanes: usize, inputs: usize) -> Self {
+        let most = match self.precision {
+            Precision::F32 | Precision::Bf16 => 2,
+            Precision::Int8 => 4,
+        };
+        // A tile has the same of its rows where three blocks are together.
+        let tile_blocks = inputs.div_ceil(lanes).next_power_of_two().min(most);
+        Self { tile_blocks, ..self }
+    }
+
+    pub(in crate::network) fn are_for_tiles(self) -> bool {
+        self.tile_blocks > 0
+    }
 
     /// Channels for each piece; the two halves of an f32 that tiles take are a piece together.
     pub(in crate::network) fn channels(self) -> usize {
@@ -101,16 +120,12 @@ impl Pieces {
 
     /// Blocks whose pieces of a pixel are together.
     pub(in crate::network) fn blocks_together(self) -> usize {
-        match self.precision {
-            _ if !self.for_tiles => 1,
-            Precision::F32 | Precision::Bf16 => 2,
-            Precision::Int8 => 4,
-        }
+        self.tile_blocks.max(1)
     }
 
     /// Channels of which pieces are read at once.
     pub(in crate::network) fn channels_together(self, lanes: usize) -> usize {
-        if self.for_tiles { self.blocks_together() * lanes } else { self.channels() }
+        if self.are_for_tiles() { self.blocks_together() * lanes } else { self.channels() }
     }
 
     /// Pieces that a pixel has together.
@@ -122,7 +137,7 @@ impl Pieces {
     pub(in crate::network) fn place(self, lanes: usize, block: usize, pixels: usize) -> usize {
         let together = self.blocks_together();
         // The second halves of f32 are behind the first of all blocks.
-        let halves = if self.for_tiles { self.channels().max(2) } else { self.channels() };
+        let halves = if self.are_for_tiles() { self.channels().max(2) } else { self.channels() };
         block / together * pixels * self.of_pixel(lanes) + block % together * lanes / halves
     }
 

@@ -34,26 +34,42 @@ fn halves(precision: Precision) -> usize {
     }
 }
 
-/// Whether it takes less time than AVX-512 does, for a group's inputs and outputs; `takes` are the pieces for tiles.
-pub(in crate::network) fn pays([inputs, outputs]: [usize; 2], window: &Window, takes: Pieces) -> bool {
-    // Tests have few channels.
-    if cfg!(test) {
-        return true;
+/// What the time of a convolution depends on.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::network) struct Costs {
+    /// Inputs and outputs of a group.
+    pub(in crate::network) channels: [usize; 2],
+    /// Whether its map comes in the pieces that it takes.
+    pub(in crate::network) is_given: bool,
+    /// Whether its sums are its outputs.
+    pub(in crate::network) is_plain: bool,
+}
+
+impl Costs {
+    /// Whether they are less than with AVX-512; `takes` are the pieces for tiles.
+    pub(in crate::network) fn are_less(&self, window: &Window, takes: Pieces) -> bool {
+        let [inputs, outputs] = self.channels;
+        // Tests have few channels.
+        if cfg!(test) {
+            return true;
+        }
+        // Three products of halves for each place of a window take longer than what Winograd leaves of them, where another
+        // thread of the core keeps it busy.
+        if takes.precision == Precision::F32 && !window.has_one_place() {
+            return false;
+        }
+        // Tenths of a cycle for each pixel, about. Registers take two products of 16 f32 a cycle, tiles 16 cycles.
+        let taps = window.kernel[0] * window.kernel[1];
+        let blocks = outputs.div_ceil(LANES);
+        let at_once = if takes.precision == Precision::Int8 { 4 } else { 1 };
+        let registers = (5 * taps * inputs / at_once + 20) * blocks;
+        let together = takes.channels_together(LANES);
+        // Of second halves with each other none.
+        let products = if takes.precision == Precision::F32 { 3 } else { 1 };
+        let groups = inputs.div_ceil(together);
+        let copy = if self.is_given { 0 } else { 70 * groups * together / LANES };
+        let put = if self.is_plain { 40 } else { 65 };
+        let tiles = (14 * taps * groups * products + put) * blocks + copy;
+        tiles < registers
     }
-    // Three products of halves for each place of a window take longer than what Winograd leaves of them, where another
-    // thread of the core keeps it busy.
-    if takes.precision == Precision::F32 && !window.has_one_place() {
-        return false;
-    }
-    // Tenths of a cycle for each pixel, about. Registers take two products of 16 f32 a cycle, tiles 16 cycles.
-    let taps = window.kernel[0] * window.kernel[1];
-    let blocks = outputs.div_ceil(LANES);
-    let at_once = if takes.precision == Precision::Int8 { 4 } else { 1 };
-    let registers = 5 * taps * inputs * blocks / at_once;
-    let together = takes.channels_together(LANES);
-    // Of second halves with each other none.
-    let products = if takes.precision == Precision::F32 { 3 } else { 1 };
-    let groups = inputs.div_ceil(together);
-    let tiles = 14 * taps * groups * blocks * products + 70 * groups * together / LANES + 65 * blocks;
-    tiles < registers
 }

@@ -49,7 +49,8 @@ pub(in crate::network::kernel) unsafe fn run(layer: &Dense, maps: &mut Maps<'_>)
     // SAFETY: the caller's word.
     unsafe {
         match layer.takes.precision {
-            Precision::F32 => run_tiles::<Halves>(layer, maps),
+            Precision::F32 if layer.takes.blocks_together() == 1 => run_tiles::<Halves<1>>(layer, maps),
+            Precision::F32 => run_tiles::<Halves<2>>(layer, maps),
             Precision::Bf16 => run_tiles::<Bf16>(layer, maps),
             Precision::Int8 => run_tiles::<Int8>(layer, maps),
         }
@@ -142,7 +143,7 @@ unsafe fn run_rows<T: Numbers>(
     // SAFETY: the caller's word: a tile has no more pixels than a run, and ends with it or before; blocks are below those
     // of the outputs.
     unsafe {
-        let _shapes = Shapes::set::<T>(cut.rows, steps.len());
+        let _shapes = Shapes::set::<T>(cut.rows, steps.len(), layer.takes.blocks_together());
         for block in (0..blocks).step_by(2) {
             // An odd last one is made twice.
             let second = (blocks - block).min(2) - 1;

@@ -4,7 +4,7 @@ use std::arch::asm;
 use std::arch::x86_64::*;
 
 use super::TILE;
-use crate::network::lanes::{Avx512, Bf16, HALF, Halves, Int8, Put};
+use crate::network::lanes::{Avx512, Bf16, Halves, Int8, Put};
 
 /// Rows of a tile at most.
 pub(super) const MOST_ROWS: usize = 16;
@@ -12,22 +12,30 @@ pub(super) const MOST_ROWS: usize = 16;
 const ROW: usize = 64;
 
 /// The shapes of tiles (Intel, Software Developer's Manual, volume 2, LDTILECFG): those of sums and of inputs have as many
-/// rows as pixels are taken at once, those of weights, the last, have all. Let go of when dropped: a thread that does not calculate
+/// rows as pixels are taken at once, those of weights, the last, as many as there
+/// are channels in 32 bits of one. Let go of when dropped: a thread that does not calculate
 /// shall not have its tiles saved.
 pub(super) struct Shapes(());
 
 impl Shapes {
     /// # Safety
     /// The CPU has AMX and the process may use it; `rows` is from 1 to 16. A thread has one at a time.
-    pub(super) unsafe fn set<T: Numbers>(rows: usize, steps: usize) -> Self {
+    pub(super) unsafe fn set<T: Numbers>(rows: usize, steps: usize, blocks_together: usize) -> Self {
         let weights = if steps <= T::STEPS_AT_HAND { 4..8 } else { 6..8 };
         #[repr(C, align(64))]
         struct Configuration([u8; 64]);
         let mut configuration = Configuration([0; 64]);
         configuration.0[0] = 1;
         for tile in 0..8 {
-            configuration.0[16 + 2 * tile] = ROW as u8;
-            configuration.0[48 + tile] = if weights.contains(&tile) { MOST_ROWS } else { rows } as u8;
+            let inputs = T::BLOCK * blocks_together;
+            let [row, rows] = match tile {
+                _ if weights.contains(&tile) => [ROW, inputs / size_of::<f32>()],
+                // Two tiles of inputs are before the weights, and sums before those.
+                _ if tile + 2 < weights.start => [ROW, rows],
+                _ => [inputs, rows],
+            };
+            configuration.0[16 + 2 * tile] = row as u8;
+            configuration.0[48 + tile] = rows as u8;
         }
         // SAFETY: the caller's word; 64 bytes are read.
         unsafe { asm!("ldtilecfg [{}]", in(reg) &configuration, options(nostack, readonly, preserves_flags)) };
@@ -67,6 +75,8 @@ pub(super) struct Job<'a> {
 
 /// Numbers that tiles multiply.
 pub(super) trait Numbers: Put<Lanes = Avx512> {
+    /// Bytes of a block's channels of a pixel.
+    const BLOCK: usize;
     /// How many steps there are at most for all weights to stay in tiles.
     const STEPS_AT_HAND: usize = 2;
 
@@ -92,10 +102,10 @@ pub(super) trait Numbers: Put<Lanes = Avx512> {
 const _: () = assert!(size_of::<Pixels>() == 24);
 
 /// Runs a job: for each two tiles of pixels and in each step `$products`, where `{u}` and `{v}` are the pixels of the two,
-/// `{s}` the bytes from a pixel to the next, `{b}` and `{c}` the weights of the two blocks and `{k}` 64. Sums are in tiles
+/// `{s}` the bytes from a pixel to the next, `{half}` those to second halves, `{b}` and `{c}` the weights of the two blocks and `{k}` 64. Sums are in tiles
 /// 0 to 3, two for each tile of pixels.
 macro_rules! multiply {
-    ($job:expr, $tiles:expr, $($product:expr),* $(,)?) => {
+    ($job:expr, $half:expr, $tiles:expr, $($product:expr),* $(,)?) => {
         for tiles in $job.tiles.chunks_exact(2) {
             asm!(
                 "tilezero tmm0",
@@ -112,6 +122,7 @@ macro_rules! multiply {
                 "add {c}, {weights_step}",
                 "dec {count}",
                 "jnz 2b",
+                "/* {half} */",
                 "mov {u}, qword ptr [{tiles} + 8]",
                 "mov {v}, qword ptr [{tiles} + 16]",
                 "tilestored [{u} + {k}], tmm0",
@@ -130,6 +141,7 @@ macro_rules! multiply {
                 b = inout(reg) $job.weights[0] => _,
                 c = inout(reg) $job.weights[1] => _,
                 k = in(reg) ROW,
+                half = const $half * size_of::<f32>(),
                 tiles = in(reg) tiles.as_ptr(),
                 weights_step = const $tiles * TILE * size_of::<f32>(),
                 out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
@@ -144,7 +156,7 @@ macro_rules! multiply {
 /// pixels in tiles 0 and 1. `{u}` is its pixels, and `{o}` the bytes to those of the second step. Beside a busy thread of
 /// the core, loads take most of the time.
 macro_rules! multiply_at_hand {
-    ($job:expr, [$($weights:expr),*], $($product:expr),* $(,)?) => {
+    ($job:expr, $half:expr, [$($weights:expr),*], $($product:expr),* $(,)?) => {
         asm!(
             $($weights,)*
             "2:",
@@ -159,7 +171,7 @@ macro_rules! multiply_at_hand {
             "add {tiles}, 24",
             "dec {count}",
             "jnz 2b",
-            "/* {o} */",
+            "/* {o} {half} */",
             u = out(reg) _,
             v = out(reg) _,
             count = inout(reg) $job.tiles.len() => _,
@@ -169,6 +181,7 @@ macro_rules! multiply_at_hand {
             b = in(reg) $job.weights[0],
             c = in(reg) $job.weights[1],
             k = in(reg) ROW,
+            half = const $half * size_of::<f32>(),
             out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
             out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
             options(nostack),
@@ -182,6 +195,7 @@ macro_rules! multiply_whole {
         match $job.steps.len() {
             1 => multiply_at_hand!(
                 $job,
+                0,
                 ["tileloadd tmm4, [{b} + {k}]", "tileloadd tmm5, [{c} + {k}]"],
                 "tileloadd tmm2, [{u} + {s}]",
                 concat!($product, " tmm0, tmm2, tmm4"),
@@ -189,6 +203,7 @@ macro_rules! multiply_whole {
             ),
             2 => multiply_at_hand!(
                 $job,
+                0,
                 [
                     "tileloadd tmm4, [{b} + {k}]",
                     "tileloadd tmm5, [{c} + {k}]",
@@ -205,6 +220,7 @@ macro_rules! multiply_whole {
             ),
             _ => multiply!(
                 $job,
+                0,
                 1,
                 "tileloadd tmm4, [{u} + {s}]",
                 "tileloadd tmm6, [{b} + {k}]",
@@ -220,9 +236,10 @@ macro_rules! multiply_whole {
 }
 
 // Where the instructions have second halves, tiles of weights, and sums.
-const _: () = assert!(HALF * size_of::<f32>() == 64 && TILE * size_of::<f32>() == 1024);
+const _: () = assert!(TILE * size_of::<f32>() == 1024);
 
-impl Numbers for Halves {
+impl<const BLOCKS: usize> Numbers for Halves<BLOCKS> {
+    const BLOCK: usize = 32;
     const STEPS_AT_HAND: usize = 1;
 
     #[inline(always)]
@@ -232,13 +249,14 @@ impl Numbers for Halves {
             if job.steps.len() == 1 {
                 multiply_at_hand!(
                     job,
+                    Self::HALF,
                     [
                         "tileloadd tmm4, [{b} + {k}]",
                         "tileloadd tmm5, [{c} + {k}]",
                         "tileloadd tmm6, [{b} + {k} + 1024]",
                         "tileloadd tmm7, [{c} + {k} + 1024]"
                     ],
-                    "tileloadd tmm2, [{u} + {s} + 64]",
+                    "tileloadd tmm2, [{u} + {s} + {half}]",
                     "tdpbf16ps tmm0, tmm2, tmm4",
                     "tdpbf16ps tmm1, tmm2, tmm5",
                     "tileloadd tmm3, [{u} + {s}]",
@@ -251,13 +269,14 @@ impl Numbers for Halves {
             }
             multiply!(
                 job,
+                Self::HALF,
                 2,
-                "tileloadd tmm4, [{u} + {s} + 64]",
+                "tileloadd tmm4, [{u} + {s} + {half}]",
                 "tileloadd tmm6, [{b} + {k}]",
                 "tdpbf16ps tmm0, tmm4, tmm6",
                 "tileloadd tmm7, [{c} + {k}]",
                 "tdpbf16ps tmm1, tmm4, tmm7",
-                "tileloadd tmm5, [{v} + {s} + 64]",
+                "tileloadd tmm5, [{v} + {s} + {half}]",
                 "tdpbf16ps tmm2, tmm5, tmm6",
                 "tdpbf16ps tmm3, tmm5, tmm7",
                 "tileloadd tmm4, [{u} + {s}]",
@@ -278,6 +297,8 @@ impl Numbers for Halves {
 }
 
 impl Numbers for Bf16 {
+    const BLOCK: usize = 32;
+
     #[inline(always)]
     unsafe fn multiply(job: &Job<'_>) {
         // SAFETY: the caller's word.
@@ -288,6 +309,8 @@ impl Numbers for Bf16 {
 }
 
 impl Numbers for Int8 {
+    const BLOCK: usize = 16;
+
     #[inline(always)]
     unsafe fn multiply(job: &Job<'_>) {
         // SAFETY: the caller's word.

@@ -6,7 +6,7 @@ use crate::network::lanes::{Pieces, nearest};
 use crate::network::memory::Memory;
 
 /// `[outputs / 16][taps][inputs together][halves][rows][16 outputs]`: a row has as many channels of each output as are
-/// in 32 bits, and the halves of f32 are tiles one after the other. `weight` gives that of an output, an input and a
+/// in 32 bits, and there are 16 rows or, where fewer blocks are together, as many as those fill, and the halves of f32 are tiles one after the other. `weight` gives that of an output, an input and a
 /// tap, for bytes a whole number.
 pub(in crate::network) fn packed(
     [inputs, outputs]: [usize; 2],
@@ -17,7 +17,10 @@ pub(in crate::network) fn packed(
     let together = takes.channels_together(LANES);
     let groups = inputs.div_ceil(together);
     let halves = halves(takes.precision);
-    let in_row = together / LANES;
+    let in_row = match takes.precision {
+        Precision::F32 | Precision::Bf16 => 2,
+        Precision::Int8 => 4,
+    };
     let width = u32::BITS as usize / in_row;
     let mut packed = Memory::zeros(outputs.div_ceil(LANES) * taps * groups * halves * TILE);
     let places = packed.numbers_mut();

@@ -137,7 +137,10 @@ impl Depthwise {
         unsafe {
             match self.gives.precision {
                 #[cfg(target_arch = "x86_64")]
-                Precision::F32 if self.gives.for_tiles => depthwise_bf16::<crate::network::lanes::Halves>(self, maps),
+                Precision::F32 if self.gives.are_for_tiles() => match self.gives.blocks_together() {
+                    1 => depthwise_bf16::<crate::network::lanes::Halves<1>>(self, maps),
+                    _ => depthwise_bf16::<crate::network::lanes::Halves<2>>(self, maps),
+                },
                 Precision::F32 => depthwise(instructions, self, maps),
                 #[cfg(target_arch = "x86_64")]
                 Precision::Bf16 => depthwise_bf16::<crate::network::lanes::Bf16>(self, maps),
