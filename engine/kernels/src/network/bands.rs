@@ -7,21 +7,48 @@ use super::fuse::Given;
 use super::layer::{Step, reads};
 use super::shape::Shape;
 
-/// Rows that one run of a layer makes, and where its maps are. Rows are those of the whole map.
+/// Rows that one run of a layer makes, and where its maps are. Memory has room for some rows in each block, and a row of
+/// the map is in that of its index modulo as many.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Band {
-    /// That the memory of the input has room for in each block; it may end after the map.
-    pub(super) x_rows: Range<usize>,
-    /// Likewise of the output.
-    pub(super) y_rows: Range<usize>,
-    /// That are made; none when all that are needed are there.
+    /// Rows that are made, one after the other in memory; none when all that are needed are there.
     pub(super) rows: Range<usize>,
+    /// Rows of the input that are there.
+    pub(super) x_rows: Range<usize>,
+    /// Rows that the memory of the input has room for, and that of the output.
+    pub(super) x_room: usize,
+    pub(super) y_room: usize,
 }
 
 impl Band {
     /// All rows, of maps of these heights.
     pub(super) fn whole(height: usize, rows: usize) -> Self {
-        Self { x_rows: 0..height, y_rows: 0..rows, rows: 0..rows }
+        Self { rows: 0..rows, x_rows: 0..height, x_room: height, y_room: rows }
+    }
+
+    /// Where the rows that are made begin in the memory of the output.
+    pub(super) fn y_first(&self) -> usize {
+        self.rows.start % self.y_room
+    }
+
+    /// Where they would begin in that of the input, for a layer that makes each row of the same row.
+    pub(super) fn x_first(&self) -> usize {
+        self.rows.start % self.x_room
+    }
+
+    /// The first of those rows that is not behind the ones before it in memory with so much room.
+    fn break_in(rows: &Range<usize>, room: usize) -> usize {
+        (rows.start / room + 1).saturating_mul(room).min(rows.end)
+    }
+
+    /// Whether the rows that are made are one after the other in the memory of the output.
+    pub(super) fn is_together(&self) -> bool {
+        Self::break_in(&self.rows, self.y_room) == self.rows.end
+    }
+
+    /// Whether rows of the same indices are so in that of the input.
+    pub(super) fn is_flat(&self) -> bool {
+        Self::break_in(&self.rows, self.x_room) == self.rows.end
     }
 }
 
@@ -73,35 +100,32 @@ impl Chain {
     }
 }
 
-/// What a band of a chain is made of.
-#[derive(Debug)]
-pub(super) struct Stage {
-    pub(super) step: usize,
-    pub(super) band: Band,
-    /// Rows of the output's memory, from its first, that are needed again, and where the first of them was before.
-    pub(super) kept: Option<(usize, usize)>,
-}
-
 impl Chain {
-    /// Each step for each band, in the order in which they run; `held` is of what each step gives.
-    pub(super) fn stages(&self, steps: &[Step], shapes: &[Shape], held: &[usize]) -> impl Iterator<Item = Stage> {
+    /// Each step for each band, in the order in which they run; `room` is the rows that the memory of what each step gives
+    /// has room for. A band whose rows are not together in memory is made in parts.
+    pub(super) fn stages(&self, steps: &[Step], shapes: &[Shape], room: &[usize]) -> impl Iterator<Item = (usize, Band)> {
         let all = (0..self.count(shapes)).flat_map(|band| self.steps.clone().map(move |step| (band, step)));
-        all.map(|(band, step)| {
-            let is_last = |step: usize| step + 1 == self.steps.end;
-            let room = |step: usize| {
-                let begin = if is_last(step) { 0 } else { self.needed(steps, shapes, band, step).start };
-                begin..begin + held[step]
-            };
-            let needed = self.needed(steps, shapes, band, step);
-            let before = band.checked_sub(1).map(|before| self.needed(steps, shapes, before, step));
-            let done = before.as_ref().map_or(0, |before| before.end);
-            let kept = before
-                .filter(|before| !is_last(step) && needed.start < before.end)
-                .map(|before| (before.end - needed.start, needed.start - before.start));
-            let rows = done.max(needed.start)..needed.end;
-            let input = steps[step].inputs[0];
-            let x_rows = if step == self.steps.start { 0..shapes[input][1] } else { room(step - 1) };
-            Stage { step, band: Band { x_rows, y_rows: room(step), rows }, kept }
+        all.flat_map(move |(band, step)| {
+            let needed = |band: usize, step: usize| self.needed(steps, shapes, band, step);
+            let rows = needed(band, step);
+            let done = band.checked_sub(1).map_or(0, |before| needed(before, step).end);
+            let mut left = done.max(rows.start)..rows.end;
+            let height = shapes[steps[step].inputs[0]][1];
+            let (x_rows, x_room) =
+                if step == self.steps.start { (0..height, height) } else { (needed(band, step - 1), room[step - 1]) };
+            let y_room = room[step];
+            std::iter::from_fn(move || {
+                if left.is_empty() {
+                    return None;
+                }
+                let mut end = Band::break_in(&left, y_room);
+                if steps[step].is_flat() {
+                    end = end.min(Band::break_in(&left, x_room));
+                }
+                let rows = left.start..end;
+                left.start = end;
+                Some((step, Band { rows, x_rows: x_rows.clone(), x_room, y_room }))
+            })
         })
     }
 }

@@ -409,16 +409,21 @@ impl Step {
     pub(super) fn has_bands(&self, is_first: bool) -> bool {
         match &self.kernel {
             Kernel::Dense(dense, None) => dense.has_bands(),
-            Kernel::Depthwise(_) | Kernel::Pool(_) => true,
-            Kernel::First(_) => is_first,
+            Kernel::Depthwise(_) => true,
+            Kernel::First(_) | Kernel::Pool(_) => is_first,
             _ => false,
         }
+    }
+
+    /// Whether it reads rows as one, each for the row of the same index.
+    pub(super) fn is_flat(&self) -> bool {
+        matches!(&self.kernel, Kernel::Dense(dense, None) if dense.has_bands())
     }
 
     /// The window of a layer that [has bands](Self::has_bands) after another.
     pub(super) fn band_window(&self) -> &Window {
         match &self.kernel {
-            Kernel::Dense(Dense { window, .. }, _) | Kernel::Pool(Pool { window, .. }) => window,
+            Kernel::Dense(Dense { window, .. }, _) => window,
             Kernel::Depthwise(depthwise) => depthwise.looks(),
             _ => unreachable!("{} has no bands", self.name),
         }

@@ -35,7 +35,7 @@ pub use ranges::Ranges;
 pub use workspace::{Output, Outputs, Workspace};
 
 use crate::Instructions;
-use bands::{Band, Stage};
+use bands::Band;
 use fuse::Given;
 use kernel::elementwise::sigmoid;
 use kernel::{lanes, layout};
@@ -186,10 +186,7 @@ impl Network {
         let id = self.id + u64::from(!in_bands);
         let (plan, memory) = workspace.prepare(id, [height, width], || self.plan([height, width], in_bands))?;
         for chain in &plan.chains {
-            for Stage { step, band, kept } in chain.stages(&self.steps, &plan.shapes, &plan.held) {
-                if let Some(kept) = kept {
-                    self.keep(step, kept, plan, &mut memory[plan.places[step].clone()]);
-                }
+            for (step, band) in chain.stages(&self.steps, &plan.shapes, &plan.held) {
                 self.run_step(step, band, plan, image, memory);
                 done(step, plan, memory);
             }
@@ -206,18 +203,6 @@ impl Network {
         layout::unblock(lanes(self.instructions), output.first, shape, x, y);
         if output.sigmoid {
             sigmoid(self.instructions, y);
-        }
-    }
-
-    /// Moves rows of each block of a map to the front, as a [`Stage`] says.
-    fn keep(&self, step: usize, (rows, from): (usize, usize), plan: &Plan, map: &mut [f32]) {
-        let lanes = lanes(self.instructions);
-        let [channels, _, width] = plan.shapes[step + 1];
-        let pieces = self.steps[step].gives();
-        let row = width * pieces.of_pixel(lanes);
-        for blocks in 0..channels.div_ceil(lanes).div_ceil(pieces.blocks_together()) {
-            let begin = blocks * plan.held[step] * row;
-            map.copy_within(begin + from * row..begin + (from + rows) * row, begin);
         }
     }
 

@@ -46,7 +46,7 @@ fn run_guarded(network: &Network, image: &Map, outputs: &Outputs<'_>) {
         let plan = network.plan([image.shape[1], image.shape[2]], true).unwrap();
         let mut values = vec![Memory::from_slice(&image.values)];
         values.extend(plan.places.iter().map(|place| full(place.len())));
-        for Stage { step: index, band, kept } in
+        for (index, band) in
             plan.chains.iter().flat_map(|chain| chain.stages(&network.steps, &plan.shapes, &plan.held))
         {
             let step = &network.steps[index];
@@ -54,9 +54,6 @@ fn run_guarded(network: &Network, image: &Map, outputs: &Outputs<'_>) {
             let (before, y) = values.split_at_mut(index + 1);
             let y = y[0].numbers_mut();
             let value = |value: usize| (before[value].numbers(), plan.shapes[value]);
-            if let Some(kept) = kept {
-                network.keep(index, kept, &plan, y);
-            }
             if let Kernel::Concat = step.kernel {
                 let mut channel = 0;
                 for &input in &step.inputs {

@@ -95,17 +95,17 @@ impl Maps<'_> {
     /// say, for `outputs` channels; `pieces`: channels that a number of the input and of the output stands for.
     pub(super) fn check(&self, lanes: usize, outputs: usize, pieces: [usize; 2]) {
         let [channels, _, width] = self.shape;
-        assert!(self.x.len() >= blocked_numbers(lanes, [channels, self.band.x_rows.len(), width]) / pieces[0]);
+        assert!(self.x.len() >= blocked_numbers(lanes, [channels, self.band.x_room, width]) / pieces[0]);
         self.check_output(lanes, outputs, pieces[1]);
     }
 
     /// [`check`](Self::check) without the input.
     pub(super) fn check_output(&self, lanes: usize, outputs: usize, pieces: usize) {
         let [rows, columns] = self.size;
-        let Band { y_rows, rows: made, .. } = &self.band;
+        let Band { y_room, rows: made, .. } = &self.band;
         assert!(made.start <= made.end && made.end <= rows);
-        assert!(y_rows.start <= made.start && made.end <= y_rows.end);
-        assert!(self.y.len() >= blocked_numbers(lanes, [outputs, y_rows.len(), columns]) / pieces);
+        assert!(self.band.is_together());
+        assert!(self.y.len() >= blocked_numbers(lanes, [outputs, *y_room, columns]) / pieces);
         if let Some((residual, channels)) = self.residual {
             assert!(channels <= outputs.next_multiple_of(lanes));
             assert!(residual.len() >= blocked_numbers(lanes, [channels, rows, columns]));
@@ -119,9 +119,9 @@ impl Maps<'_> {
 
     /// Whether all rows are there that windows see when those rows are made.
     pub(super) fn have_rows_of(&self, window: &Window) -> bool {
-        let Band { x_rows, rows, .. } = &self.band;
+        let Band { x_rows, x_room, rows, .. } = &self.band;
         let read = window.rows_read(rows.clone(), self.shape[1]);
-        read.is_empty() || x_rows.start <= read.start && read.end <= x_rows.end
+        read.is_empty() || read.len() <= *x_room && x_rows.start <= read.start && read.end <= x_rows.end
     }
 }
 
@@ -361,7 +361,7 @@ impl Dense {
         assert_eq!(self.window.count([height, width]), Ok(maps.size));
         let pieces = if self.is_given { self.takes.channels() } else { 1 };
         maps.check(lanes, self.outputs, [pieces, 1]);
-        assert!(maps.are_whole() || self.has_bands() && maps.have_rows_of(&self.window));
+        assert!(maps.are_whole() || self.has_bands() && maps.have_rows_of(&self.window) && maps.band.is_flat());
         assert!(maps.scratch.len() >= self.scratch_numbers(instructions, width, maps.size));
         if let Way::Winograd(square) = self.way(instructions, maps.size) {
             let winograd = self.winograd(square, lanes);
@@ -462,14 +462,14 @@ unsafe fn dense_int8(instructions: Instructions, layer: &Dense, maps: &mut Maps<
 #[inline(always)]
 unsafe fn run_dense<T: Products>(instructions: Instructions, layer: &Dense, maps: &mut Maps<'_>) {
     let columns = maps.size[1];
-    let Band { x_rows, y_rows, rows } = &maps.band;
+    let Band { x_room, y_room, rows, .. } = &maps.band;
     let pixels = rows.len() * columns;
     // Of a block in memory.
-    let [map_pixels, y_pixels] = [x_rows.len() * maps.shape[2], y_rows.len() * columns];
+    let [map_pixels, y_pixels] = [x_room * maps.shape[2], y_room * columns];
     let residual_pixels = maps.size[0] * columns;
     // Where a band begins; it is of a convolution that looks at a pixel at itself.
-    let x_first = (rows.start - x_rows.start) * maps.shape[2];
-    let (y_first, residual_first) = ((rows.start - y_rows.start) * columns, rows.start * columns);
+    let x_first = maps.band.x_first() * maps.shape[2];
+    let (y_first, residual_first) = (maps.band.y_first() * columns, rows.start * columns);
     let lanes = const { T::Lanes::LANES };
     let piece_channels = const { T::CHANNELS };
     let pixel_pieces = lanes / piece_channels;

@@ -33,7 +33,8 @@ impl Pool {
         let [channels, height, width] = maps.shape;
         assert_eq!(self.window.count([height, width]), Ok(maps.size));
         maps.check(lanes, channels, [1; 2]);
-        assert!(maps.have_rows_of(&self.window));
+        // Its windows have no rows that are not together.
+        assert!(maps.band.x_rows == (0..height) && maps.band.x_room == height);
         // SAFETY: the CPU has the instructions, and the maps are as long as their shapes say.
         unsafe { pool(instructions, self, maps) };
     }
@@ -62,7 +63,8 @@ unsafe fn run_pool<L: Lanes>(layer: &Pool, maps: &mut Maps<'_>) {
 unsafe fn run_kernel<L: Lanes, const K: usize>(layer: &Pool, maps: &mut Maps<'_>) {
     let [channels, height, width] = maps.shape;
     let columns = maps.size[1];
-    let Band { x_rows, y_rows, rows } = maps.band.clone();
+    let Band { x_room, y_room, rows, .. } = maps.band.clone();
+    let y_first = maps.band.y_first();
     let Window { kernel, stride, dilation, padding, .. } = layer.window;
     let (bottom, right) = (height + padding.bottom, width + padding.right);
     // Columns whose windows are within the map.
@@ -75,12 +77,12 @@ unsafe fn run_kernel<L: Lanes, const K: usize>(layer: &Pool, maps: &mut Maps<'_>
             let is_plain = K > 0 && layer.taken == Taken::Greatest && kernel_rows.len() == K;
             let plain = if is_plain { inner.clone() } else { 0..0 };
             if !plain.is_empty() {
-                let y = top - padding.top - x_rows.start;
+                let y = top - padding.top;
                 let x = plain.start * stride[1] - padding.left;
                 // SAFETY: as below; all these windows are within the map.
                 unsafe {
-                    let from = maps.x.as_ptr().add(((block * x_rows.len() + y) * width + x) * L::LANES);
-                    let place = (block * y_rows.len() + row - y_rows.start) * columns + plain.start;
+                    let from = maps.x.as_ptr().add(((block * x_room + y) * width + x) * L::LANES);
+                    let place = (block * y_room + y_first + row - rows.start) * columns + plain.start;
                     let to = maps.y.as_mut_ptr().add(place * L::LANES);
                     for column in 0..plain.len() {
                         let window = from.add(column * stride[1] * L::LANES);
@@ -95,8 +97,8 @@ unsafe fn run_kernel<L: Lanes, const K: usize>(layer: &Pool, maps: &mut Maps<'_>
                 // SAFETY: rows and columns that are `within` the map are in the input, among the rows that are there, and
                 // the pixel is in the output; `Pool::run` checked their lengths.
                 unsafe {
-                    let map = maps.x.as_ptr().add(block * x_rows.len() * width * L::LANES);
-                    let y = (top + kernel_rows.start * dilation[0]).saturating_sub(padding.top + x_rows.start);
+                    let map = maps.x.as_ptr().add(block * x_room * width * L::LANES);
+                    let y = (top + kernel_rows.start * dilation[0]).saturating_sub(padding.top);
                     let x = (left + kernel_columns.start * dilation[1]).saturating_sub(padding.left);
                     let place = map.wrapping_add((y * width + x) * L::LANES);
                     let steps = [dilation[0] * width * L::LANES, dilation[1] * L::LANES];
@@ -119,7 +121,7 @@ unsafe fn run_kernel<L: Lanes, const K: usize>(layer: &Pool, maps: &mut Maps<'_>
                             L::multiply(sum, L::splat(1.0 / places as f32))
                         }
                     };
-                    let place = ((block * y_rows.len() + row - y_rows.start) * columns + column) * L::LANES;
+                    let place = ((block * y_room + y_first + row - rows.start) * columns + column) * L::LANES;
                     L::store(maps.y.as_mut_ptr().add(place), pixel);
                 }
             }

@@ -99,7 +99,7 @@ pub(super) unsafe fn copy<T: Put<Lanes = Avx512>>(
 ) {
     let Window { stride, padding, .. } = layer.window;
     let [channels, height, width] = maps.shape;
-    let x_rows = &maps.band.x_rows;
+    let x_room = maps.band.x_room;
     let takes = layer.takes;
     let of_pixel = takes.of_pixel(LANES);
     let together = takes.blocks_together();
@@ -129,7 +129,7 @@ pub(super) unsafe fn copy<T: Put<Lanes = Avx512>>(
                 let block = group * together + place;
                 let numbers = Numbers {
                     x: match block < blocks {
-                        true => &maps.x[(block * x_rows.len() + y - x_rows.start) * width * LANES..][..width * LANES],
+                        true => &maps.x[(block * x_room + y % x_room) * width * LANES..][..width * LANES],
                         false => &[],
                     },
                     step: x_step * LANES,

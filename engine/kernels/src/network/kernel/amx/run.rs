@@ -6,6 +6,7 @@ use super::inputs::{Look, copy};
 use super::tiles::{Job, MOST_ROWS, Numbers, Pixels, Shapes};
 use super::{LANES, TILE, halves};
 use crate::network::Precision;
+use crate::network::bands::Band;
 use crate::network::kernel::dense::{Dense, Maps};
 use crate::network::kernel::finish::{BendAt, with_bend};
 use crate::network::lanes::{Avx512, Bf16, Halves, Int8, Lanes};
@@ -70,13 +71,13 @@ unsafe fn run_tiles<T: Numbers>(layer: &Dense, maps: &mut Maps<'_>) {
     let step_numbers = &mut step_numbers[..steps(layer)];
     for first in all.clone().step_by(at_once) {
         let rows = first..all.end.min(first + at_once);
-        let given_plane = layer.is_given.then(|| maps.band.x_rows.len() * width);
+        let given_plane = layer.is_given.then(|| maps.band.x_room * width);
         let look = Look::new(layer, given_plane, width, rows.len(), columns);
         look.put_steps(layer, step_numbers);
         // SAFETY: the caller's word.
         unsafe {
             let x = if layer.is_given {
-                let before = (rows.start - maps.band.x_rows.start) * width;
+                let before = rows.start % maps.band.x_room * width;
                 maps.x[before * layer.takes.of_pixel(LANES)..].as_ptr()
             } else {
                 copy::<T>(layer, maps, rows.clone(), &look, copied);
@@ -136,8 +137,8 @@ unsafe fn run_rows<T: Numbers>(
     let of_pixel = layer.takes.of_pixel(LANES);
     let blocks = layer.outputs.div_ceil(LANES);
     let block_weights = steps.len() * halves(layer.takes.precision) * TILE;
-    let y_block = maps.band.y_rows.len() * maps.size[1] * LANES;
-    let y_first = (rows.start - maps.band.y_rows.start) * maps.size[1];
+    let y_block = maps.band.y_room * maps.size[1] * LANES;
+    let y_first = rows.start % maps.band.y_room * maps.size[1];
     // Sums that are outputs as they are, of pixels one after the other, are put there at once.
     let is_plain = layer.has_plain_sums() && maps.residual.is_none() && look.used == look.row;
     // SAFETY: the caller's word: a tile has no more pixels than a run, and ends with it or before; blocks are below those
@@ -197,8 +198,10 @@ unsafe fn finish<T: Numbers>(
     sums: *const f32,
 ) {
     let columns = maps.size[1];
-    let y_rows = &maps.band.y_rows;
-    let y_block = block * y_rows.len() * columns;
+    let Band { y_room, rows: made, .. } = &maps.band;
+    // From a row of the output to its place in memory.
+    let y_block = (block * y_room + maps.band.y_first()) * columns;
+    let y_before = made.start * columns;
     // SAFETY: the caller's word; the residual has as many pixels as the whole output, in as many blocks as its channels
     // fill.
     unsafe {
@@ -219,7 +222,7 @@ unsafe fn finish<T: Numbers>(
             }
             let count = (look.used - column).min(pixels.end - pixel);
             let place = (row + down) * columns + column;
-            let y = maps.y.as_mut_ptr().add((y_block + place - y_rows.start * columns) * LANES);
+            let y = maps.y.as_mut_ptr().add((y_block + place - y_before) * LANES);
             let sums = sums.add((pixel - pixels.start) * LANES);
             let residual = residual.map(|residual| residual.add(place * LANES));
             with_bend!(layer.bend.at(), bend => {

@@ -211,7 +211,7 @@ unsafe fn run_depthwise<T: Put>(layer: &Depthwise, maps: &mut Maps<'_>) {
     let lanes = const { T::Lanes::LANES };
     let [channels, height, width] = maps.shape;
     let [rows, columns] = maps.size;
-    let Band { x_rows, rows: made, .. } = maps.band.clone();
+    let Band { x_room, rows: made, .. } = maps.band.clone();
     let Window { kernel, stride, dilation, padding, .. } = layer.window;
     let taps = kernel[0] * kernel[1];
     let residual_blocks = maps.residual.map_or(0, |(_, channels)| channels / lanes);
@@ -229,14 +229,15 @@ unsafe fn run_depthwise<T: Put>(layer: &Depthwise, maps: &mut Maps<'_>) {
             // `whole` say, and its rows among those that are there; a row of the window that is outside is never
             // pointed to.
             unsafe {
-                let map_rows = maps.x.as_ptr().add(block * x_rows.len() * width * lanes);
+                let map_rows = maps.x.as_ptr().add(block * x_room * width * lanes);
                 let weights = layer.weights.numbers().as_ptr().add(block * taps * lanes);
                 let mut job = Row {
                     map: map_rows,
-                    top: (top + kernel_rows.start * dilation[0]).saturating_sub(padding.top + x_rows.start),
+                    top: (top + kernel_rows.start * dilation[0]).saturating_sub(padding.top) % x_room,
+                    room: x_room,
                     width,
                     rows: kernel_rows.len(),
-                    row_step: dilation[0] * width * lanes,
+                    row_step: dilation[0],
                     kernel_columns: 0..kernel[1],
                     dilation: dilation[1],
                     weights: weights.add(kernel_rows.start * kernel[1] * lanes),
@@ -334,13 +335,26 @@ struct Row<'a> {
     width: usize,
     /// Rows of the window.
     rows: usize,
+    /// From a row that is read to the next.
     row_step: usize,
+    /// Rows that the memory of the map has room for.
+    room: usize,
     kernel_columns: Range<usize>,
     dilation: usize,
     weights: *const f32,
     weights_step: usize,
     residual: *const f32,
     out: Out<'a>,
+}
+
+impl Row<'_> {
+    /// A row of those that are read.
+    #[inline(always)]
+    fn row(&self, row: usize, lanes: usize) -> *const f32 {
+        let row = self.top + row * self.row_step;
+        let row = if row < self.room { row } else { row - self.room };
+        self.map.wrapping_add(row * self.width * lanes)
+    }
 }
 
 /// The way out of sums, to a row of a block of the output.
@@ -359,10 +373,10 @@ impl<'a> Out<'a> {
     #[inline(always)]
     unsafe fn new<T: Put>(layer: &'a Depthwise, maps: &mut Maps<'_>, block: usize, row: usize) -> Self {
         let lanes = const { T::Lanes::LANES };
-        let (y_rows, columns) = (&maps.band.y_rows, maps.size[1]);
+        let (band, columns) = (&maps.band, maps.size[1]);
         let pixel_step = T::PIXEL_STEP.unwrap_or(layer.gives.of_pixel(lanes));
-        let first = layer.gives.place(lanes, block, y_rows.len() * columns);
-        let pixel = (row - y_rows.start) * columns;
+        let first = layer.gives.place(lanes, block, band.y_room * columns);
+        let pixel = (band.y_first() + row - band.rows.start) * columns;
         // SAFETY: the caller's word.
         let y = unsafe { maps.y.as_mut_ptr().add(first + pixel * pixel_step) };
         Self { bend: layer.bend.at(), block, steps: layer.gives.steps, y, pixel_step }
@@ -455,7 +469,7 @@ unsafe fn slide<T: Put, const P: usize>(job: &Row<'_>, column: usize, count: usi
                 sums[P - 1] = start(Beyond::new(false, true));
             }
             for row in 0..rows {
-                let x = job.map.add((job.top * job.width + column) * lanes + row * job.row_step);
+                let x = job.row(row, lanes).add(column * lanes);
                 let weights = job.weights.add(row * job.weights_step);
                 let weights = [0, 1, 2].map(|place| T::Lanes::load(weights.add(place * lanes)));
                 let mut before = if column == 0 { T::Lanes::splat(0.0) } else { T::Lanes::load(x.sub(lanes)) };
@@ -496,7 +510,7 @@ unsafe fn pixels<T: Put, const P: usize, const S: usize>(
         let mut sums = [job.layer.start::<T::Lanes>(job.block, Beyond::NONE, Beyond::NONE); P];
         for row in 0..job.rows {
             // Read only where the window has columns on the map.
-            let x = job.map.wrapping_add((job.top * job.width + first) * T::Lanes::LANES + row * job.row_step);
+            let x = job.row(row, T::Lanes::LANES).wrapping_add(first * T::Lanes::LANES);
             let weights = job.weights.add(row * job.weights_step);
             for (place, kernel_column) in job.kernel_columns.clone().enumerate() {
                 let weight = T::Lanes::load(weights.add(kernel_column * T::Lanes::LANES));

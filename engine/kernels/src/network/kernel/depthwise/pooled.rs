@@ -30,7 +30,7 @@ pub(super) unsafe fn run<T: Put>(layer: &Depthwise, maps: &mut Maps<'_>) {
     let lanes = const { T::Lanes::LANES };
     let [channels, height, width] = maps.shape;
     let columns = maps.size[1];
-    let x_rows = maps.band.x_rows.clone();
+    let x_room = maps.band.x_room;
     let strips = (0..columns).step_by(STRIP);
     for (block, strip) in
         (0..channels.div_ceil(lanes)).flat_map(|block| strips.clone().map(move |strip| (block, strip)))
@@ -41,9 +41,10 @@ pub(super) unsafe fn run<T: Put>(layer: &Depthwise, maps: &mut Maps<'_>) {
             // SAFETY: the block, the row and the columns are within the output, whose length `Depthwise::run` checked;
             // `rows` are within the map and among those that are there. A row that is not is never pointed to.
             unsafe {
-                let x_row = block * x_rows.len() + 2 * row + rows.start - 1 - x_rows.start;
                 let job = Job {
-                    x: maps.x.as_ptr().add(x_row * width * lanes),
+                    x: maps.x.as_ptr().add(block * x_room * width * lanes),
+                    top: (2 * row + rows.start - 1) % x_room,
+                    room: x_room,
                     width,
                     weights: layer.weights.numbers().as_ptr().add(block * 9 * lanes),
                     layer,
@@ -69,8 +70,10 @@ pub(super) unsafe fn run<T: Put>(layer: &Depthwise, maps: &mut Maps<'_>) {
 struct Job<'a> {
     layer: &'a Depthwise,
     block: usize,
-    /// The first of the rows on the map that it is made of.
+    /// The block of the map, the first of its rows that are read, and how many its memory has room for.
     x: *const f32,
+    top: usize,
+    room: usize,
     width: usize,
     weights: *const f32,
     out: Out<'a>,
@@ -118,7 +121,11 @@ unsafe fn sum<T: Put, const P: usize>(
                 sums[row][P - 1][1] = start(rows_beyond[row], Beyond::new(false, true));
             }
         }
-        let place = |row: usize| job.x.add((row - rows.start) * job.width * T::Lanes::LANES);
+        let place = |row: usize| {
+            let row = job.top + row - rows.start;
+            let row = if row < job.room { row } else { row - job.room };
+            job.x.add(row * job.width * T::Lanes::LANES)
+        };
         if rows.start == 0 {
             add_row::<T, P, 0, 1>(job, column, place(0), 0, &mut sums);
         }
