@@ -62,7 +62,7 @@ pub(super) struct Chain {
 
 /// Numbers that the maps of a chain take, so that they stay in the second level of the cache beside the weights. Tests
 /// have small maps.
-const BAND_NUMBERS: usize = if cfg!(test) { 2 << 10 } else { 128 << 10 };
+const BAND_NUMBERS: usize = if cfg!(test) { 2 << 10 } else { 256 << 10 };
 /// A layer whose maps take fewer has them in the cache as they are.
 const SMALL_NUMBERS: usize = if cfg!(test) { 1 << 9 } else { 256 << 10 };
 /// With fewer rows, going from one layer to the next takes longer than is saved.
@@ -138,36 +138,54 @@ pub(super) fn singles(shapes: &[Shape]) -> Vec<Chain> {
 /// All steps in chains that pay, where `outputs` are kept whole.
 pub(super) fn chains(steps: &[Step], shapes: &[Shape], lanes: usize, outputs: &[Given]) -> Vec<Chain> {
     let reads = reads(steps, outputs);
-    let numbers = |value: usize, rows: usize| shapes[value][0].next_multiple_of(lanes) * rows * shapes[value][2];
+    // As many as it takes memory for.
+    let numbers = |value: usize, rows: usize| {
+        let [channels, _, width] = shapes[value];
+        let pieces = value.checked_sub(1).map_or(1, |step| steps[step].gives().channels());
+        channels.next_multiple_of(lanes) / pieces * rows * width
+    };
     let whole = |value: usize| numbers(value, shapes[value][1]);
-    let mut chains = Vec::with_capacity(steps.len());
+    let chain = |begin: usize, end: usize| {
+        let fits = |rows: usize| {
+            let chain = Chain { steps: begin..end, rows };
+            let between = (begin..end - 1).map(|step| numbers(step + 1, chain.held(steps, shapes, step)));
+            between.sum::<usize>() + numbers(end, rows) <= BAND_NUMBERS
+        };
+        let height = shapes[end][1];
+        let rows = (LEAST_ROWS..height).take_while(|&rows| fits(rows)).last()?;
+        Some(Chain { steps: begin..end, rows })
+    };
+    let mut chains: Vec<Chain> = Vec::with_capacity(steps.len());
     let mut begin = 0;
     while begin < steps.len() {
+        // Steps that read one another.
         let mut end = begin + 1;
-        if steps[begin].has_bands(true) {
-            while end < steps.len()
-                && steps[end].inputs == [end]
-                && reads[end] == 1
-                && steps[end].has_bands(false)
-                && whole(end) + whole(end + 1) > SMALL_NUMBERS
-            {
-                end += 1;
-            }
+        while end < steps.len()
+            && steps[begin].has_bands(true)
+            && steps[end].inputs == [end]
+            && reads[end] == 1
+            && steps[end].has_bands(false)
+            && whole(end) + whole(end + 1) > SMALL_NUMBERS
+        {
+            end += 1;
         }
-        // The longest chain whose maps stay in the cache.
-        let found = (begin + 2..=end).rev().find_map(|end| {
-            let fits = |rows: usize| {
-                let chain = Chain { steps: begin..end, rows };
-                let between = (begin..end - 1).map(|step| numbers(step + 1, chain.held(steps, shapes, step)));
-                between.sum::<usize>() + numbers(end, rows) <= BAND_NUMBERS
-            };
-            let height = shapes[end][1];
-            let rows = (LEAST_ROWS..height).take_while(|&rows| fits(rows)).last()?;
-            Some(Chain { steps: begin..end, rows })
-        });
-        let chain = found.unwrap_or_else(|| Chain::whole(begin, shapes[begin + 1][1]));
-        begin = chain.steps.end;
-        chains.push(chain);
+        // For the steps before each, the fewest numbers of whole maps, and the last chain.
+        let mut best: Vec<(usize, Option<Chain>)> = vec![(0, None)];
+        for end in begin + 1..=end {
+            let last = (begin..end).filter_map(|first| {
+                let chain = if first + 1 == end { Chain::whole(first, shapes[end][1]) } else { chain(first, end)? };
+                Some((best[first - begin].0 + whole(end), Some(chain)))
+            });
+            best.push(last.min_by_key(|(numbers, _)| *numbers).expect("a step by itself is one"));
+        }
+        let mut found = Vec::new();
+        let mut place = end;
+        while let Some(chain) = best[place - begin].1.take() {
+            place = chain.steps.start;
+            found.push(chain);
+        }
+        chains.extend(found.into_iter().rev());
+        begin = end;
     }
     chains
 }
