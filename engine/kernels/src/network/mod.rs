@@ -291,8 +291,13 @@ impl Network {
             if !matches!(step.kernel, Kernel::Dense(..) | Kernel::Grouped(_)) || input == 0 {
                 return;
             }
-            let (shape, place) = (plan.shapes[input], plan.places[input - 1].clone());
-            ranges.widen(&step.name, layout::range(lanes, shape, &memory[place]));
+            let (shape, map) = (plan.shapes[input], &memory[plan.places[input - 1].clone()]);
+            let given = self.steps[input - 1].gives();
+            let range = match given.are_for_tiles() {
+                true => layout::range_of_halves(given.of_pixel(lanes), map),
+                false => layout::range(lanes, shape, map),
+            };
+            ranges.widen(&step.name, range);
         })
     }
 

@@ -337,26 +337,30 @@ fn compare_pieces(
 
 /// Layers that may run in bands, one after the other: each a convolution of 1×1 to so many channels, depthwise with
 /// a window, a pool, or a depthwise convolution and a pool that run together.
-fn chain_graph(input_channels: usize, layers: &[(u8, usize, Window)]) -> Graph {
+fn chain_graph([input_channels, first]: [usize; 2], layers: &[(u8, usize, Window)]) -> Graph {
     let convolution = |inputs: usize, outputs: usize, groups: usize, window: Window, seed: usize| {
         let weights = numbers(seed as u64, outputs * inputs / groups * window.kernel[0] * window.kernel[1]);
         let bias = numbers(seed as u64 + 1, outputs);
         Operation::Convolution(Convolution { outputs, groups, window, weights, bias })
     };
     let mut nodes =
-        vec![node("first", convolution(input_channels, 20, 1, Window::square(3, 1, 1), 1), &[Value::Input])];
-    let mut channels = 20;
+        vec![node("first", convolution(input_channels, first, 1, Window::square(3, 1, 1), 1), &[Value::Input])];
+    let mut channels = first;
+    let (depthwise, pool) = ((1, 0, Window::square(3, 1, 1)), (2, 0, Window::square(2, 2, 0)));
     let layers = layers.iter().flat_map(|&layer| match layer {
-        (3, ..) => vec![(1, 0, Window::square(3, 1, 1)), (2, 0, Window::square(2, 2, 0))],
+        (3, ..) => vec![depthwise, pool],
+        // What the first of them adds, the second can.
+        (4, outputs, _) => vec![(5, outputs, Window::square(1, 1, 0)), depthwise],
+        (5, outputs, _) => vec![(5, outputs, Window::square(1, 1, 0)), depthwise, pool],
         _ => vec![layer],
     });
     for (index, (kind, outputs, window)) in layers.enumerate() {
         let operation = match kind {
-            0 => convolution(channels, outputs, 1, Window::square(1, 1, 0), 2 * index),
+            0 | 5 => convolution(channels, outputs, 1, Window::square(1, 1, 0), 2 * index),
             1 => convolution(channels, channels, channels, Window { ceil: false, ..window }, 2 * index),
             _ => Operation::MaxPool(pool_window(window, window.ceil)),
         };
-        if kind == 0 {
+        if matches!(kind, 0 | 5) {
             channels = outputs;
         }
         let input = Value::Node(nodes.len() - 1);
@@ -368,6 +372,43 @@ fn chain_graph(input_channels: usize, layers: &[(u8, usize, Window)]) -> Graph {
     }
     let last = Value::Node(nodes.len() - 1);
     Graph { input_channels, nodes, outputs: vec![last] }
+}
+
+/// What layers are seen to read, for bytes, is the same whatever reads it.
+fn compare_ranges(graph: &Graph, size: [usize; 2]) {
+    let image = numbers(7, graph.input_channels * size[0] * size[1]);
+    let record = |instructions| {
+        let network = Network::compile(graph.clone(), instructions, Precision::F32).unwrap();
+        let mut ranges = Ranges::new();
+        let has_run = network.record(&image, size, &mut Workspace::new(), &mut ranges).is_ok();
+        let names = network.steps.iter().map(|step| step.name.clone());
+        has_run.then(|| names.map(|name| ranges.get(&name)).collect::<Vec<_>>())
+    };
+    let expected = record(Instructions::Portable);
+    for instructions in available() {
+        let Some((ranges, expected)) = record(instructions).zip(expected.as_ref()) else { return };
+        for (range, expected) in ranges.iter().flatten().zip(expected.iter().flatten()) {
+            assert!(difference(range, expected) <= 1e-3, "{instructions:?}: {range:?} but {expected:?}");
+        }
+    }
+}
+
+/// bfloat16 has 8 bits of mantissa, and what a few layers give is about as near.
+fn compare_roughly(graph: &Graph, [height, width]: [usize; 2]) {
+    let mut graph = graph.clone();
+    nodes_after(&mut graph);
+    let shape = [graph.input_channels, height, width];
+    let image = Map { shape, values: numbers(7, shape.iter().product()) };
+    let Ok(expected) = reference::run(&graph, &image) else { return };
+    for instructions in available().filter(|instructions| Precision::Bf16.is_available(*instructions)) {
+        let network = Network::compile(graph.clone(), instructions, Precision::Bf16).unwrap();
+        let mut workspace = Workspace::new();
+        let outputs = network.run(&image.values, [height, width], &mut workspace).unwrap();
+        #[cfg(unix)]
+        run_guarded(&network, &image, &outputs);
+        let difference = difference(outputs.iter().next().unwrap().values, &expected[0].values);
+        assert!(difference <= 0.06, "{instructions:?}: {difference}");
+    }
 }
 
 /// Outputs of few channels each that read the same map; some with a depthwise convolution, some with a sigmoid.
@@ -436,10 +477,25 @@ proptest! {
     #[test]
     fn chains(
         input_channels in 1..7_usize,
-        layers in vec((0..4_u8, 1..40_usize, window()), 2..7),
+        first in prop_oneof![Just(16_usize), Just(20), Just(32)],
+        layers in vec((0..6_u8, prop_oneof![1..40_usize, Just(16), Just(32)], window()), 2..7),
         size in [8..60_usize, 8..40],
     ) {
-        compare(&chain_graph(input_channels, &layers), size);
+        let graph = chain_graph([input_channels, first], &layers);
+        compare(&graph, size);
+        compare_ranges(&graph, size);
+        compare_roughly(&graph, size);
+    }
+
+    #[test]
+    fn separable_convolutions_of_few_pixels(
+        first in prop_oneof![Just(16_usize), Just(20), Just(32)],
+        layers in vec((4..6_u8, prop_oneof![1..40_usize, Just(16), Just(32)], Just(Window::square(1, 1, 0))), 1..4),
+        size in [1..7_usize, 1..40],
+    ) {
+        let graph = chain_graph([3, first], &layers);
+        compare(&graph, size);
+        compare_roughly(&graph, size);
     }
 
     #[test]

@@ -93,3 +93,20 @@ pub(in crate::network) fn range(lanes: usize, [channels, height, width]: Shape, 
     }
     range
 }
+
+/// The least and the greatest number of a map of f32 in two halves each, first those of a pixel's channels that are
+/// together and then the others; `of_pixel` numbers of memory are a pixel.
+pub(in crate::network) fn range_of_halves(of_pixel: usize, x: &[f32]) -> [f32; 2] {
+    let mut range = [f32::INFINITY, f32::NEG_INFINITY];
+    for pixel in x.chunks_exact(of_pixel) {
+        let (firsts, seconds) = pixel.split_at(of_pixel / 2);
+        for (first, second) in firsts.iter().zip(seconds) {
+            let (first, second) = (first.to_bits(), second.to_bits());
+            for (first, second) in [(first << 16, second << 16), (first & 0xffff_0000, second & 0xffff_0000)] {
+                let number = f32::from_bits(first) + f32::from_bits(second);
+                range = [range[0].min(number), range[1].max(number)];
+            }
+        }
+    }
+    range
+}
