@@ -105,19 +105,16 @@ impl Cut {
         Self { run, of_run, rows: run.div_ceil(of_run) }
     }
 
-    /// The first of each so many that are made at once.
-    fn tiles(self) -> impl Iterator<Item = usize> {
-        (0..self.of_run).step_by(TILES_AT_ONCE)
-    }
-
     /// First output of a tile.
     fn begin(self, tile: usize) -> usize {
         (tile * self.rows).min(self.run - self.rows)
     }
 }
 
-/// Tiles of pixels for which sums are made at once: weights of few steps are loaded once for them.
-const TILES_AT_ONCE: usize = 8;
+/// Tiles of pixels for which sums are made at once, at most: weights at hand are loaded once for them.
+const MOST_AT_ONCE: usize = 8;
+/// Those whose sums are put beside, and have to stay in the first level of the cache.
+const MOST_BESIDE: usize = 4;
 
 /// # Safety
 /// As [`run`]; `x` is the first of the pixels that `look` and `steps` lead to.
@@ -131,8 +128,8 @@ unsafe fn run_rows<T: Numbers>(
     steps: &[f32],
 ) {
     #[repr(C, align(64))]
-    struct Sums([[[f32; TILE]; 2]; TILES_AT_ONCE]);
-    let mut sums = Sums([[[0.0; TILE]; 2]; TILES_AT_ONCE]);
+    struct Sums([[[f32; TILE]; 2]; MOST_BESIDE]);
+    let mut sums = Sums([[[0.0; TILE]; 2]; MOST_BESIDE]);
     let cut = Cut::new(look.run);
     let of_pixel = layer.takes.of_pixel(LANES);
     let blocks = layer.outputs.div_ceil(LANES);
@@ -141,6 +138,11 @@ unsafe fn run_rows<T: Numbers>(
     let y_first = rows.start % maps.band.y_room * maps.size[1];
     // Sums that are outputs as they are, of pixels one after the other, are put there at once.
     let is_plain = layer.has_plain_sums() && maps.residual.is_none() && look.used == look.row;
+    let at_once = match steps.len() <= T::STEPS_AT_HAND {
+        true if is_plain => MOST_AT_ONCE,
+        true => MOST_BESIDE,
+        false => 2,
+    };
     // SAFETY: the caller's word: a tile has no more pixels than a run, and ends with it or before; blocks are below those
     // of the outputs.
     unsafe {
@@ -151,9 +153,10 @@ unsafe fn run_rows<T: Numbers>(
             let weights = layer.weights.numbers().as_ptr().add(block * block_weights);
             let weights = [weights, weights.add(second * block_weights)];
             let y = maps.y.as_mut_ptr().add(block * y_block);
-            for (run, first) in (0..look.runs).flat_map(|run| cut.tiles().map(move |tile| (run, tile))) {
-                let count = TILES_AT_ONCE.min(cut.of_run - first);
-                let mut tiles = [Pixels { inputs: x, sums: [y; 2] }; TILES_AT_ONCE];
+            let begins = (0..cut.of_run).step_by(at_once);
+            for (run, first) in (0..look.runs).flat_map(|run| begins.clone().map(move |tile| (run, tile))) {
+                let count = at_once.min(cut.of_run - first);
+                let mut tiles = [Pixels { inputs: x, sums: [y; 2] }; MOST_AT_ONCE];
                 for (place, tile) in tiles[..count].iter_mut().enumerate() {
                     let begin = cut.begin(first + place);
                     tile.inputs = x.add((run * look.run_step + begin * look.step) * of_pixel);

@@ -108,14 +108,10 @@ impl Depthwise {
     }
 
     /// What the sums of a block begin with.
-    ///
-    /// # Safety
-    /// The CPU has the instructions; the block is one of the channels'.
     #[inline(always)]
-    unsafe fn start<L: Lanes>(&self, block: usize, rows: Beyond, columns: Beyond) -> L::Register {
-        let place = (rows.0 * Beyond::COUNT + columns.0) * self.bias_step + block * L::LANES;
-        // SAFETY: the caller's word.
-        unsafe { L::load(self.bias.numbers().as_ptr().add(place)) }
+    fn starts(&self, lanes: usize, block: usize, rows: Beyond) -> Starts {
+        let place = rows.0 * Beyond::COUNT * self.bias_step + block * lanes;
+        Starts { bias: self.bias.numbers()[place..].as_ptr(), step: self.bias_step }
     }
 
     pub(in crate::network) fn weight_bytes(&self) -> usize {
@@ -169,6 +165,23 @@ impl Beyond {
     /// The rows or columns of the window that are on the map.
     fn within(self) -> Range<usize> {
         self.0 % 2..3 - self.0 / 2
+    }
+}
+
+/// What the sums of a row of a block begin with.
+#[derive(Debug, Clone, Copy)]
+struct Starts {
+    bias: *const f32,
+    step: usize,
+}
+
+impl Starts {
+    /// # Safety
+    /// The CPU has the instructions.
+    #[inline(always)]
+    unsafe fn get<L: Lanes>(self, columns: Beyond) -> L::Register {
+        // SAFETY: the caller's word; there are as many as `Beyond` counts, or all are one.
+        unsafe { L::load(self.bias.add(columns.0 * self.step)) }
     }
 }
 
@@ -242,9 +255,12 @@ unsafe fn run_depthwise<T: Put>(layer: &Depthwise, maps: &mut Maps<'_>) {
                     dilation: dilation[1],
                     weights: weights.add(kernel_rows.start * kernel[1] * lanes),
                     weights_step: kernel[1] * lanes,
-                    layer,
-                    block,
-                    beyond: Beyond::new(kernel_rows.start > 0, kernel_rows.end < kernel[0]),
+                    // Windows that are not of three have no other.
+                    starts: layer.starts(
+                        lanes,
+                        block,
+                        Beyond::new(kernel_rows.start > 0, kernel_rows.end < kernel[0]),
+                    ),
                     residual: match maps.residual {
                         Some((residual, _)) if block < residual_blocks => {
                             residual.as_ptr().add((block * rows + row) * columns * lanes)
@@ -325,10 +341,7 @@ pub(super) fn whole(
 
 /// A row of the output, and the rows of the map that it is made of.
 struct Row<'a> {
-    layer: &'a Depthwise,
-    block: usize,
-    /// Rows of the window.
-    beyond: Beyond,
+    starts: Starts,
     map: *const f32,
     /// The first row of the map that is read.
     top: usize,
@@ -460,13 +473,12 @@ unsafe fn slide<T: Put, const P: usize>(job: &Row<'_>, column: usize, count: usi
     for column in (column..).step_by(P).take(count) {
         // SAFETY: the caller's word; before the first column and after the last nothing is read.
         unsafe {
-            let start = |columns| job.layer.start::<T::Lanes>(job.block, job.beyond, columns);
-            let mut sums = [start(Beyond::NONE); P];
+            let mut sums = [job.starts.get::<T::Lanes>(Beyond::NONE); P];
             if column == 0 {
-                sums[0] = start(Beyond::new(true, job.width == 1));
+                sums[0] = job.starts.get::<T::Lanes>(Beyond::new(true, job.width == 1));
             }
             if column + P == job.width && job.width > 1 {
-                sums[P - 1] = start(Beyond::new(false, true));
+                sums[P - 1] = job.starts.get::<T::Lanes>(Beyond::new(false, true));
             }
             for row in 0..rows {
                 let x = job.row(row, lanes).add(column * lanes);
@@ -506,8 +518,7 @@ unsafe fn pixels<T: Put, const P: usize, const S: usize>(
     let stride = if S == 0 { stride } else { S };
     // SAFETY: the caller's word.
     unsafe {
-        // Windows that are not of three have no other.
-        let mut sums = [job.layer.start::<T::Lanes>(job.block, Beyond::NONE, Beyond::NONE); P];
+        let mut sums = [job.starts.get::<T::Lanes>(Beyond::NONE); P];
         for row in 0..job.rows {
             // Read only where the window has columns on the map.
             let x = job.row(row, T::Lanes::LANES).wrapping_add(first * T::Lanes::LANES);

@@ -1,7 +1,7 @@
 //! Windows of 3×3 with the greatest of each 2×2 of what they give: the map between the two, four times as large, never
 //! is.
 
-use super::{Beyond, Depthwise, Maps, Out};
+use super::{Beyond, Depthwise, Maps, Out, Starts};
 use crate::network::graph::{Padding, Window};
 use crate::network::kernel::finish::{BendAt, with_bend};
 use crate::network::lanes::{Lanes, Put, Register};
@@ -47,8 +47,10 @@ pub(super) unsafe fn run<T: Put>(layer: &Depthwise, maps: &mut Maps<'_>) {
                     room: x_room,
                     width,
                     weights: layer.weights.numbers().as_ptr().add(block * 9 * lanes),
-                    layer,
-                    block,
+                    starts: [
+                        layer.starts(lanes, block, Beyond::new(rows.start > 0, false)),
+                        layer.starts(lanes, block, Beyond::new(false, rows.end < 4)),
+                    ],
                     out: Out::new::<T>(layer, maps, block, row),
                 };
                 let end = columns.min(strip + STRIP);
@@ -68,8 +70,8 @@ pub(super) unsafe fn run<T: Put>(layer: &Depthwise, maps: &mut Maps<'_>) {
 
 /// A row of the output.
 struct Job<'a> {
-    layer: &'a Depthwise,
-    block: usize,
+    /// Of each two rows.
+    starts: [Starts; 2],
     /// The block of the map, the first of its rows that are read, and how many its memory has room for.
     x: *const f32,
     top: usize,
@@ -109,16 +111,14 @@ unsafe fn sum<T: Put, const P: usize>(
 ) -> [[[Register<T>; 2]; P]; 2] {
     // SAFETY: the caller's word; the first row of the four is none of the second window's, the last none of the first's.
     unsafe {
-        let start = |rows, columns| job.layer.start::<T::Lanes>(job.block, rows, columns);
-        let rows_beyond = [Beyond::new(rows.start > 0, false), Beyond::new(false, rows.end < 4)];
         let mut sums = [[[T::Lanes::splat(0.0); 2]; P]; 2];
         for row in 0..2 {
-            sums[row] = [[start(rows_beyond[row], Beyond::NONE); 2]; P];
+            sums[row] = [[job.starts[row].get::<T::Lanes>(Beyond::NONE); 2]; P];
             if column == 0 {
-                sums[row][0][0] = start(rows_beyond[row], Beyond::new(true, false));
+                sums[row][0][0] = job.starts[row].get::<T::Lanes>(Beyond::new(true, false));
             }
             if 2 * (column + P) == job.width {
-                sums[row][P - 1][1] = start(rows_beyond[row], Beyond::new(false, true));
+                sums[row][P - 1][1] = job.starts[row].get::<T::Lanes>(Beyond::new(false, true));
             }
         }
         let place = |row: usize| {
