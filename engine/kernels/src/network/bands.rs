@@ -18,22 +18,33 @@ pub(super) struct Band {
     /// Rows that the memory of the input has room for, and that of the output.
     pub(super) x_room: usize,
     pub(super) y_room: usize,
+    /// The rows that are in the first of memory, of those that come before or are the first of them.
+    x_base: usize,
+    y_base: usize,
 }
 
 impl Band {
+    fn new(rows: Range<usize>, x_rows: Range<usize>, [x_room, y_room]: [usize; 2]) -> Self {
+        let [x_base, y_base] = [x_rows.start / x_room * x_room, rows.start / y_room * y_room];
+        Self { rows, x_rows, x_room, y_room, x_base, y_base }
+    }
+
     /// All rows, of maps of these heights.
     pub(super) fn whole(height: usize, rows: usize) -> Self {
-        Self { rows: 0..rows, x_rows: 0..height, x_room: height, y_room: rows }
+        Self { rows: 0..rows, x_rows: 0..height, x_room: height, y_room: rows, x_base: 0, y_base: 0 }
     }
 
-    /// Where the rows that are made begin in the memory of the output.
-    pub(super) fn y_first(&self) -> usize {
-        self.rows.start % self.y_room
+    /// Where a row of the input is in memory, of those that are there.
+    #[inline(always)]
+    pub(super) fn x_place(&self, row: usize) -> usize {
+        let place = row - self.x_base;
+        if place < self.x_room { place } else { place - self.x_room }
     }
 
-    /// Where they would begin in that of the input, for a layer that makes each row of the same row.
-    pub(super) fn x_first(&self) -> usize {
-        self.rows.start % self.x_room
+    /// Where a row of the output is in memory, of those that are made.
+    #[inline(always)]
+    pub(super) fn y_place(&self, row: usize) -> usize {
+        row - self.y_base
     }
 
     /// The first of those rows that is not behind the ones before it in memory with so much room.
@@ -124,7 +135,7 @@ impl Chain {
                 }
                 let rows = left.start..end;
                 left.start = end;
-                Some((step, Band { rows, x_rows: x_rows.clone(), x_room, y_room }))
+                Some((step, Band::new(rows, x_rows.clone(), [x_room, y_room])))
             })
         })
     }

@@ -468,8 +468,8 @@ unsafe fn run_dense<T: Products>(instructions: Instructions, layer: &Dense, maps
     let [map_pixels, y_pixels] = [x_room * maps.shape[2], y_room * columns];
     let residual_pixels = maps.size[0] * columns;
     // Where a band begins; it is of a convolution that looks at a pixel at itself.
-    let x_first = maps.band.x_first() * maps.shape[2];
-    let (y_first, residual_first) = (maps.band.y_first() * columns, rows.start * columns);
+    let x_first = maps.band.x_place(rows.start) * maps.shape[2];
+    let (y_first, residual_first) = (maps.band.y_place(rows.start) * columns, rows.start * columns);
     let lanes = const { T::Lanes::LANES };
     let piece_channels = const { T::CHANNELS };
     let pixel_pieces = lanes / piece_channels;

@@ -64,13 +64,13 @@ unsafe fn run_kernel<L: Lanes, const K: usize>(layer: &Pool, maps: &mut Maps<'_>
     let [channels, height, width] = maps.shape;
     let columns = maps.size[1];
     let Band { x_room, y_room, rows, .. } = maps.band.clone();
-    let y_first = maps.band.y_first();
     let Window { kernel, stride, dilation, padding, .. } = layer.window;
     let (bottom, right) = (height + padding.bottom, width + padding.right);
     // Columns whose windows are within the map.
     let inner = whole(columns, width, kernel[1], stride[1], dilation[1], padding.left);
     for block in 0..channels.div_ceil(L::LANES) {
         for row in rows.clone() {
+            let y_place = maps.band.y_place(row);
             let top = row * stride[0];
             let kernel_rows = within(top, kernel[0], dilation[0], padding.top, height);
             let padded_rows = within(top, kernel[0], dilation[0], padding.top, bottom).end;
@@ -82,7 +82,7 @@ unsafe fn run_kernel<L: Lanes, const K: usize>(layer: &Pool, maps: &mut Maps<'_>
                 // SAFETY: as below; all these windows are within the map.
                 unsafe {
                     let from = maps.x.as_ptr().add(((block * x_room + y) * width + x) * L::LANES);
-                    let place = (block * y_room + y_first + row - rows.start) * columns + plain.start;
+                    let place = (block * y_room + y_place) * columns + plain.start;
                     let to = maps.y.as_mut_ptr().add(place * L::LANES);
                     for column in 0..plain.len() {
                         let window = from.add(column * stride[1] * L::LANES);
@@ -121,7 +121,7 @@ unsafe fn run_kernel<L: Lanes, const K: usize>(layer: &Pool, maps: &mut Maps<'_>
                             L::multiply(sum, L::splat(1.0 / places as f32))
                         }
                     };
-                    let place = ((block * y_room + y_first + row - rows.start) * columns + column) * L::LANES;
+                    let place = ((block * y_room + y_place) * columns + column) * L::LANES;
                     L::store(maps.y.as_mut_ptr().add(place), pixel);
                 }
             }

@@ -129,7 +129,7 @@ pub(super) unsafe fn copy<T: Put<Lanes = Avx512>>(
                 let block = group * together + place;
                 let numbers = Numbers {
                     x: match block < blocks {
-                        true => &maps.x[(block * x_room + y % x_room) * width * LANES..][..width * LANES],
+                        true => &maps.x[(block * x_room + maps.band.x_place(y)) * width * LANES..][..width * LANES],
                         false => &[],
                     },
                     step: x_step * LANES,

@@ -6,7 +6,6 @@ use super::inputs::{Look, copy};
 use super::tiles::{Job, MOST_ROWS, Numbers, Pixels, Shapes};
 use super::{LANES, TILE, halves};
 use crate::network::Precision;
-use crate::network::bands::Band;
 use crate::network::kernel::dense::{Dense, Maps};
 use crate::network::kernel::finish::{BendAt, with_bend};
 use crate::network::lanes::{Avx512, Bf16, Halves, Int8, Lanes};
@@ -77,7 +76,7 @@ unsafe fn run_tiles<T: Numbers>(layer: &Dense, maps: &mut Maps<'_>) {
         // SAFETY: the caller's word.
         unsafe {
             let x = if layer.is_given {
-                let before = rows.start % maps.band.x_room * width;
+                let before = maps.band.x_place(rows.start) * width;
                 maps.x[before * layer.takes.of_pixel(LANES)..].as_ptr()
             } else {
                 copy::<T>(layer, maps, rows.clone(), &look, copied);
@@ -135,7 +134,7 @@ unsafe fn run_rows<T: Numbers>(
     let blocks = layer.outputs.div_ceil(LANES);
     let block_weights = steps.len() * halves(layer.takes.precision) * TILE;
     let y_block = maps.band.y_room * maps.size[1] * LANES;
-    let y_first = rows.start % maps.band.y_room * maps.size[1];
+    let y_first = maps.band.y_place(rows.start) * maps.size[1];
     // Sums that are outputs as they are, of pixels one after the other, are put there at once.
     let is_plain = layer.has_plain_sums() && maps.residual.is_none() && look.used == look.row;
     let at_once = match steps.len() <= T::STEPS_AT_HAND {
@@ -201,10 +200,9 @@ unsafe fn finish<T: Numbers>(
     sums: *const f32,
 ) {
     let columns = maps.size[1];
-    let Band { y_room, rows: made, .. } = &maps.band;
-    // From a row of the output to its place in memory.
-    let y_block = (block * y_room + maps.band.y_first()) * columns;
-    let y_before = made.start * columns;
+    // From the row to its place in memory.
+    let y_block = (block * maps.band.y_room + maps.band.y_place(row)) * columns;
+    let y_before = row * columns;
     // SAFETY: the caller's word; the residual has as many pixels as the whole output, in as many blocks as its channels
     // fill.
     unsafe {

@@ -246,7 +246,11 @@ unsafe fn run_depthwise<T: Put>(layer: &Depthwise, maps: &mut Maps<'_>) {
                 let weights = layer.weights.numbers().as_ptr().add(block * taps * lanes);
                 let mut job = Row {
                     map: map_rows,
-                    top: (top + kernel_rows.start * dilation[0]).saturating_sub(padding.top) % x_room,
+                    // A window that is beside the map looks at none.
+                    top: match kernel_rows.is_empty() {
+                        true => 0,
+                        false => maps.band.x_place(top + kernel_rows.start * dilation[0] - padding.top),
+                    },
                     room: x_room,
                     width,
                     rows: kernel_rows.len(),
@@ -315,8 +319,10 @@ pub(super) fn within(
     padding: usize,
     side: usize,
 ) -> Range<usize> {
-    let before = padding.saturating_sub(begin).div_ceil(dilation).min(kernel);
-    let end = (side + padding).saturating_sub(begin).div_ceil(dilation).min(kernel);
+    // Most have none, and a division takes as long as what is saved.
+    let steps = |numbers: usize| if dilation == 1 { numbers } else { numbers.div_ceil(dilation) };
+    let before = steps(padding.saturating_sub(begin)).min(kernel);
+    let end = steps((side + padding).saturating_sub(begin)).min(kernel);
     before..end.max(before)
 }
 
@@ -389,7 +395,7 @@ impl<'a> Out<'a> {
         let (band, columns) = (&maps.band, maps.size[1]);
         let pixel_step = T::PIXEL_STEP.unwrap_or(layer.gives.of_pixel(lanes));
         let first = layer.gives.place(lanes, block, band.y_room * columns);
-        let pixel = (band.y_first() + row - band.rows.start) * columns;
+        let pixel = band.y_place(row) * columns;
         // SAFETY: the caller's word.
         let y = unsafe { maps.y.as_mut_ptr().add(first + pixel * pixel_step) };
         Self { bend: layer.bend.at(), block, steps: layer.gives.steps, y, pixel_step }

@@ -43,7 +43,7 @@ pub(super) unsafe fn run<T: Put>(layer: &Depthwise, maps: &mut Maps<'_>) {
             unsafe {
                 let job = Job {
                     x: maps.x.as_ptr().add(block * x_room * width * lanes),
-                    top: (2 * row + rows.start - 1) % x_room,
+                    top: maps.band.x_place(2 * row + rows.start - 1),
                     room: x_room,
                     width,
                     weights: layer.weights.numbers().as_ptr().add(block * 9 * lanes),
