@@ -112,7 +112,7 @@ pub(super) fn reads(steps: &[Step], outputs: &[Given]) -> Vec<usize> {
     count_reads(steps.len(), steps.iter().flat_map(|step| step.inputs.iter().chain(&step.residual)), outputs)
 }
 
-/// Lets depthwise convolutions and those over the image give what the convolutions after them take.
+/// Lets depthwise convolutions, those over the image and upsampled maps give what the convolutions after them take.
 fn give_pieces(instructions: Instructions, steps: &mut [Step], outputs: &[Given]) {
     let lanes = lanes(instructions);
     let reads = reads(steps, outputs);
@@ -133,6 +133,7 @@ fn give_pieces(instructions: Instructions, steps: &mut [Step], outputs: &[Given]
         match &mut before.kernel {
             Kernel::Depthwise(depthwise) => depthwise.gives = dense.takes,
             Kernel::First(first) if first.can_give(instructions, dense.takes) => first.gives = dense.takes,
+            Kernel::Upsample(upsample) if dense.takes.are_for_tiles() => upsample.gives = dense.takes,
             _ => continue,
         }
         dense.is_given = true;
@@ -255,7 +256,7 @@ impl Builder<'_> {
                 Kernel::Pool(Pool { window, taken: Taken::Mean { count_padding } })
             }
             Work::Mean => Kernel::Mean,
-            Work::Upsample(factors) => Kernel::Upsample(Upsample { factors }),
+            Work::Upsample(factors) => Kernel::Upsample(Upsample { factors, gives: Pieces::F32 }),
             Work::Softmax => Kernel::Softmax,
             Work::Concat => Kernel::Concat,
         };
@@ -383,7 +384,7 @@ impl Step {
             }
             Kernel::Pool(pool) => of_map(channels, pool.window.count([height, width])?, 0),
             Kernel::Mean => of_map(channels, [1, 1], 0),
-            Kernel::Upsample(Upsample { factors: [rows, columns] }) => {
+            Kernel::Upsample(Upsample { factors: [rows, columns], .. }) => {
                 let size = height.checked_mul(*rows).zip(width.checked_mul(*columns));
                 let (rows, columns) = size.ok_or("the map becomes too large")?;
                 of_map(channels, [rows, columns], 0)
@@ -410,7 +411,7 @@ impl Step {
         match &self.kernel {
             Kernel::Dense(dense, None) => dense.has_bands(),
             Kernel::Depthwise(_) => true,
-            Kernel::First(_) | Kernel::Pool(_) => is_first,
+            Kernel::First(_) | Kernel::Pool(_) | Kernel::Upsample(_) => is_first,
             _ => false,
         }
     }
@@ -432,7 +433,7 @@ impl Step {
     /// Whether it can give its map in pieces for tiles, to a layer that reads it alone.
     fn can_give_pieces(&self, instructions: Instructions) -> bool {
         match &self.kernel {
-            Kernel::Depthwise(_) => true,
+            Kernel::Depthwise(_) | Kernel::Upsample(_) => true,
             Kernel::First(first) => first.can_give(instructions, Pieces::F32.for_tiles(lanes(instructions), 1)),
             _ => false,
         }
@@ -443,6 +444,7 @@ impl Step {
         match &self.kernel {
             Kernel::Depthwise(depthwise) => depthwise.gives,
             Kernel::First(first) => first.gives,
+            Kernel::Upsample(upsample) => upsample.gives,
             _ => Pieces::F32,
         }
     }
