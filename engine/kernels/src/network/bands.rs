@@ -114,7 +114,12 @@ impl Chain {
 impl Chain {
     /// Each step for each band, in the order in which they run; `room` is the rows that the memory of what each step gives
     /// has room for. A band whose rows are not together in memory is made in parts.
-    pub(super) fn stages(&self, steps: &[Step], shapes: &[Shape], room: &[usize]) -> impl Iterator<Item = (usize, Band)> {
+    pub(super) fn stages(
+        &self,
+        steps: &[Step],
+        shapes: &[Shape],
+        room: &[usize],
+    ) -> impl Iterator<Item = (usize, Band)> {
         let all = (0..self.count(shapes)).flat_map(|band| self.steps.clone().map(move |step| (band, step)));
         all.flat_map(move |(band, step)| {
             let needed = |band: usize, step: usize| self.needed(steps, shapes, band, step);
@@ -182,12 +187,11 @@ pub(super) fn chains(steps: &[Step], shapes: &[Shape], lanes: usize, outputs: &[
         }
         // For the steps before each, the fewest numbers of whole maps, and the last chain.
         let mut best: Vec<(usize, Option<Chain>)> = vec![(0, None)];
-        for end in begin + 1..=end {
-            let last = (begin..end).filter_map(|first| {
-                let chain = if first + 1 == end { Chain::whole(first, shapes[end][1]) } else { chain(first, end)? };
-                Some((best[first - begin].0 + whole(end), Some(chain)))
-            });
-            best.push(last.min_by_key(|(numbers, _)| *numbers).expect("a step by itself is one"));
+        for step in begin..end {
+            let alone = (best[step - begin].0, Some(Chain::whole(step, shapes[step + 1][1])));
+            let longer = (begin..step).filter_map(|first| Some((best[first - begin].0, Some(chain(first, step + 1)?))));
+            let (before, last) = longer.chain([alone]).min_by_key(|(before, _)| *before).expect("one is alone");
+            best.push((before + whole(step + 1), last));
         }
         let mut found = Vec::new();
         let mut place = end;

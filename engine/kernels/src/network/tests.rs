@@ -46,8 +46,7 @@ fn run_guarded(network: &Network, image: &Map, outputs: &Outputs<'_>) {
         let plan = network.plan([image.shape[1], image.shape[2]], true).unwrap();
         let mut values = vec![Memory::from_slice(&image.values)];
         values.extend(plan.places.iter().map(|place| full(place.len())));
-        for (index, band) in
-            plan.chains.iter().flat_map(|chain| chain.stages(&network.steps, &plan.shapes, &plan.held))
+        for (index, band) in plan.chains.iter().flat_map(|chain| chain.stages(&network.steps, &plan.shapes, &plan.held))
         {
             let step = &network.steps[index];
             let mut scratch = full(plan.scratch[index].len());
@@ -723,6 +722,37 @@ proptest! {
         ];
         let outputs = vec![Value::Node(4), Value::Node(2), Value::Input, Value::Node(6)];
         compare(&Graph { input_channels, nodes, outputs }, size);
+    }
+
+    #[test]
+    fn sums_with_larger_maps_before_convolutions(
+        channels in prop_oneof![1..70_usize, Just(16), Just(32), Just(64)],
+        outputs in 1..70_usize,
+        factors in [1..4_usize, 1..4],
+        size in [1..30_usize, 1..20],
+        is_summed in any::<bool>(),
+    ) {
+        let pointwise = |inputs: usize, outputs: usize, seed: u64| {
+            let (weights, bias) = (numbers(seed, inputs * outputs), numbers(seed + 1, outputs));
+            let window = Window::square(1, 1, 0);
+            Operation::Convolution(Convolution { outputs, groups: 1, window, weights, bias })
+        };
+        let mut nodes = vec![
+            node("i", Operation::UpsampleNearest { factors }, &[Value::Input]),
+            node("r", pointwise(3, channels, 1), &[Value::Node(0)]),
+            node("p", pointwise(3, channels, 3), &[Value::Input]),
+            node("u", Operation::UpsampleNearest { factors }, &[Value::Node(2)]),
+        ];
+        if is_summed {
+            nodes.push(node("s", Operation::Add, &[Value::Node(1), Value::Node(3)]));
+        }
+        let last = Value::Node(nodes.len() - 1);
+        nodes.push(node("c", pointwise(channels, outputs, 5), &[last]));
+        let outputs = vec![Value::Node(nodes.len() - 1)];
+        let graph = Graph { input_channels: 3, nodes, outputs };
+        compare(&graph, size);
+        compare_ranges(&graph, size);
+        compare_roughly(&graph, size);
     }
 
     #[test]

@@ -205,11 +205,6 @@ impl Dense {
         self.starts.numbers_mut().fill(0.0);
     }
 
-    /// Whether sums of tiles are outputs as they are, but for a residual.
-    pub(super) fn has_plain_sums(&self) -> bool {
-        self.offset_of_tiles().is_some_and(|offset| offset.iter().all(|&start| start == 0.0))
-    }
-
     pub(in crate::network) fn weight_bytes(&self) -> usize {
         size_of_val(self.weights.numbers())
             + size_of_val(&*self.plain_weights)

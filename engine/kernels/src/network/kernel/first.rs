@@ -54,7 +54,16 @@ impl First {
         assert!(Self::can(&window));
         let weights = blocked_weights(weights, outputs, terms, lanes);
         assert!(bend.fits(outputs.div_ceil(lanes), lanes), "slopes");
-        Self { inputs, outputs, window, weights, bias: per_channel(bias, outputs, lanes), bend, pool, gives: Pieces::F32 }
+        Self {
+            inputs,
+            outputs,
+            window,
+            weights,
+            bias: per_channel(bias, outputs, lanes),
+            bend,
+            pool,
+            gives: Pieces::F32,
+        }
     }
 
     pub(in crate::network) fn weight_bytes(&self) -> usize {
@@ -382,7 +391,13 @@ unsafe fn planar_sum<T: Put, const P: usize, const B: usize>(sum: &PlanarSum, st
             for row in 0..sum.kernel[0] {
                 let x = sum.x.add(channel * sum.channel_step + row * sum.steps[0]);
                 for column in 0..sum.kernel[1] {
-                    step::<Single<T::Lanes>, P, B>(&mut sums, x.add(column * sum.steps[1]), stride, weights, sum.weights_step);
+                    step::<Single<T::Lanes>, P, B>(
+                        &mut sums,
+                        x.add(column * sum.steps[1]),
+                        stride,
+                        weights,
+                        sum.weights_step,
+                    );
                     weights = weights.add(T::Lanes::LANES);
                 }
             }

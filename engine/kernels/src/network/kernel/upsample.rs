@@ -3,7 +3,6 @@
 use super::dense::Maps;
 use super::lanes;
 use crate::Instructions;
-use crate::network::Precision;
 use crate::network::lanes::{Lanes, Pieces, Put, Single, with_lanes};
 
 /// Makes so many rows and columns of each number, and adds a map to them or none.
@@ -26,18 +25,18 @@ impl Upsample {
         assert!(self.gives == Pieces::F32 || instructions == Instructions::Amx && self.gives.are_for_tiles());
         // SAFETY: the CPU has the instructions, and the maps are as long as their shapes say.
         unsafe {
-            match self.gives.precision {
-                #[cfg(target_arch = "x86_64")]
-                Precision::F32 if self.gives.are_for_tiles() => match self.gives.blocks_together() {
-                    1 => upsample_for_tiles::<crate::network::lanes::Halves<1>>(self, maps),
-                    _ => upsample_for_tiles::<crate::network::lanes::Halves<2>>(self, maps),
-                },
-                #[cfg(target_arch = "x86_64")]
-                Precision::Bf16 => upsample_for_tiles::<crate::network::lanes::Bf16>(self, maps),
-                #[cfg(target_arch = "x86_64")]
-                Precision::Int8 => upsample_for_tiles::<crate::network::lanes::Int8>(self, maps),
-                _ => upsample(instructions, self, maps),
+            #[cfg(target_arch = "x86_64")]
+            if self.gives.are_for_tiles() {
+                use crate::network::Precision;
+                use crate::network::lanes::{Bf16, Halves, Int8};
+                return match (self.gives.precision, self.gives.blocks_together()) {
+                    (Precision::F32, 1) => upsample_for_tiles::<Halves<1>>(self, maps),
+                    (Precision::F32, _) => upsample_for_tiles::<Halves<2>>(self, maps),
+                    (Precision::Bf16, _) => upsample_for_tiles::<Bf16>(self, maps),
+                    (Precision::Int8, _) => upsample_for_tiles::<Int8>(self, maps),
+                };
             }
+            upsample(instructions, self, maps);
         }
     }
 }

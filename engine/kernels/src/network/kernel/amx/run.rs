@@ -136,7 +136,8 @@ unsafe fn run_rows<T: Numbers>(
     let y_block = maps.band.y_room * maps.size[1] * LANES;
     let y_first = maps.band.y_place(rows.start) * maps.size[1];
     // Sums that are outputs as they are, of pixels one after the other, are put there at once.
-    let is_plain = layer.has_plain_sums() && maps.residual.is_none() && look.used == look.row;
+    let has_no_offset = layer.offset_of_tiles().is_some_and(|offset| offset.iter().all(|&number| number == 0.0));
+    let is_plain = has_no_offset && maps.residual.is_none() && look.used == look.row;
     let at_once = match steps.len() <= T::STEPS_AT_HAND {
         true if is_plain => MOST_AT_ONCE,
         true => MOST_BESIDE,

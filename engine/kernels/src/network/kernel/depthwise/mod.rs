@@ -95,9 +95,13 @@ impl Depthwise {
             let [rows, columns] = [place / Beyond::COUNT, place % Beyond::COUNT].map(|beyond| Beyond(beyond).within());
             for (channel, bias) in bias.iter_mut().enumerate() {
                 let weight = |row: usize, column: usize| {
-                    f64::from(self.weights.numbers()[(channel / lanes * 9 + row * 3 + column) * lanes + channel % lanes])
+                    f64::from(
+                        self.weights.numbers()[(channel / lanes * 9 + row * 3 + column) * lanes + channel % lanes],
+                    )
                 };
-                let sum: f64 = rows.clone().flat_map(|row| columns.clone().map(move |column| (row, column)))
+                let sum: f64 = rows
+                    .clone()
+                    .flat_map(|row| columns.clone().map(move |column| (row, column)))
                     .map(|(row, column)| weight(row, column))
                     .sum();
                 *bias = (f64::from(self.bias.numbers()[channel]) + f64::from(offset[channel]) * sum) as f32;
@@ -260,11 +264,7 @@ unsafe fn run_depthwise<T: Put>(layer: &Depthwise, maps: &mut Maps<'_>) {
                     weights: weights.add(kernel_rows.start * kernel[1] * lanes),
                     weights_step: kernel[1] * lanes,
                     // Windows that are not of three have no other.
-                    starts: layer.starts(
-                        lanes,
-                        block,
-                        Beyond::new(kernel_rows.start > 0, kernel_rows.end < kernel[0]),
-                    ),
+                    starts: layer.starts(lanes, block, Beyond::new(kernel_rows.start > 0, kernel_rows.end < kernel[0])),
                     residual: match maps.residual {
                         Some((residual, _)) if block < residual_blocks => {
                             residual.as_ptr().add((block * rows + row) * columns * lanes)
@@ -312,13 +312,7 @@ unsafe fn run_depthwise<T: Put>(layer: &Depthwise, maps: &mut Maps<'_>) {
 
 /// The rows or columns of a window that are within a map of `side`, for a window that begins at `begin` of the padded map.
 #[inline(always)]
-pub(super) fn within(
-    begin: usize,
-    kernel: usize,
-    dilation: usize,
-    padding: usize,
-    side: usize,
-) -> Range<usize> {
+pub(super) fn within(begin: usize, kernel: usize, dilation: usize, padding: usize, side: usize) -> Range<usize> {
     // Most have none, and a division takes as long as what is saved.
     let steps = |numbers: usize| if dilation == 1 { numbers } else { numbers.div_ceil(dilation) };
     let before = steps(padding.saturating_sub(begin)).min(kernel);
@@ -515,12 +509,7 @@ unsafe fn slide<T: Put, const P: usize>(job: &Row<'_>, column: usize, count: usi
 /// # Safety
 /// The CPU has the instructions; the rows and columns are within the map, and the pixels within the output.
 #[inline(always)]
-unsafe fn pixels<T: Put, const P: usize, const S: usize>(
-    job: &Row<'_>,
-    column: usize,
-    first: usize,
-    stride: usize,
-) {
+unsafe fn pixels<T: Put, const P: usize, const S: usize>(job: &Row<'_>, column: usize, first: usize, stride: usize) {
     let stride = if S == 0 { stride } else { S };
     // SAFETY: the caller's word.
     unsafe {

@@ -86,11 +86,7 @@ struct Job<'a> {
 /// # Safety
 /// The CPU has the instructions; the rows are on the map, and the pixels within the output.
 #[inline(always)]
-unsafe fn some<T: Put, const P: usize>(
-    job: &Job<'_>,
-    column: usize,
-    rows: &std::ops::Range<usize>,
-) -> usize {
+unsafe fn some<T: Put, const P: usize>(job: &Job<'_>, column: usize, rows: &std::ops::Range<usize>) -> usize {
     // SAFETY: the caller's word.
     unsafe {
         let sums = sum::<T, P>(job, column, rows.clone());
