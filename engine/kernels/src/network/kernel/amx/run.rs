@@ -148,7 +148,7 @@ unsafe fn run_rows<T: Numbers>(
     unsafe {
         let _shapes = Shapes::set::<T>(cut.rows, steps.len(), layer.takes.blocks_together());
         for block in (0..blocks).step_by(2) {
-            // An odd last one is made twice.
+            // An odd last one is made twice, but with its weights at hand.
             let second = (blocks - block).min(2) - 1;
             let weights = layer.weights.numbers().as_ptr().add(block * block_weights);
             let weights = [weights, weights.add(second * block_weights)];
@@ -169,7 +169,7 @@ unsafe fn run_rows<T: Numbers>(
                 }
                 let tiles = &tiles[..count];
                 let pixel_step = look.step * of_pixel * size_of::<f32>();
-                T::multiply(&Job { steps, tiles, pixel_step, weights });
+                T::multiply(&Job { steps, tiles, pixel_step, weights, is_alone: second == 0 });
                 if is_plain {
                     continue;
                 }
@@ -207,8 +207,9 @@ unsafe fn finish<T: Numbers>(
     // SAFETY: the caller's word; the residual has as many pixels as the whole output, in as many blocks as its channels
     // fill.
     unsafe {
-        let [starts, scales, bias] = [&layer.starts, &layer.scales, &layer.bias]
-            .map(|numbers| Avx512::load(numbers.numbers().as_ptr().add(block * LANES)));
+        let starts = Avx512::load(layer.starts.numbers().as_ptr().add(block * LANES));
+        let scales = Avx512::load(layer.scales.numbers().as_ptr().add(block * LANES));
+        let bias = Avx512::load(layer.bias.numbers().as_ptr().add(block * LANES));
         let residual = match maps.residual {
             Some((residual, channels)) if block < channels / LANES => {
                 Some(residual.as_ptr().add(block * maps.size[0] * columns * LANES))

@@ -71,6 +71,8 @@ pub(super) struct Job<'a> {
     pub(super) pixel_step: usize,
     /// Of two blocks of outputs: for each step a tile, or two where numbers have halves.
     pub(super) weights: [*const f32; 2],
+    /// Whether the second block is the first once more, since there is no other.
+    pub(super) is_alone: bool,
 }
 
 /// Numbers that tiles multiply.
@@ -154,27 +156,31 @@ macro_rules! multiply {
 
 /// [`multiply`] where all weights fit into tiles 4 to 7, `$weights` loads them, and `$products` leaves the sums of a tile of
 /// pixels in tiles 0 and 1. `{u}` is its pixels, and `{o}` the bytes to those of the second step. Beside a busy thread of
-/// the core, loads take most of the time.
+/// the core, loads take most of the time. With `$pixels` 2, tiles 0 and 1 are sums of two tiles of pixels for one block,
+/// and `{v}` the second.
 macro_rules! multiply_at_hand {
-    ($job:expr, $half:expr, [$($weights:expr),*], $($product:expr),* $(,)?) => {
+    ($job:expr, $half:expr, $pixels:literal, [$($weights:expr),*], $($product:expr),* $(,)?) => {
         asm!(
             $($weights,)*
             "2:",
             "mov {u}, qword ptr [{tiles}]",
+            "mov {v}, qword ptr [{tiles} + {step} - 24]",
             "tilezero tmm0",
             "tilezero tmm1",
             $($product,)*
             "mov {u}, qword ptr [{tiles} + 8]",
-            "mov {v}, qword ptr [{tiles} + 16]",
+            "mov {v}, qword ptr [{tiles} + {second}]",
             "tilestored [{u} + {k}], tmm0",
             "tilestored [{v} + {k}], tmm1",
-            "add {tiles}, 24",
+            "add {tiles}, {step}",
             "dec {count}",
             "jnz 2b",
-            "/* {o} {half} */",
+            "/* {o} {c} {half} */",
             u = out(reg) _,
             v = out(reg) _,
-            count = inout(reg) $job.tiles.len() => _,
+            step = const $pixels * size_of::<Pixels>(),
+            second = const if $pixels == 2 { 32 } else { 16 },
+            count = inout(reg) $job.tiles.len() / $pixels => _,
             tiles = inout(reg) $job.tiles.as_ptr() => _,
             o = in(reg) $job.steps.get(1).map_or(0, |step| step.to_bits() as usize),
             s = in(reg) $job.pixel_step,
@@ -193,9 +199,20 @@ macro_rules! multiply_at_hand {
 macro_rules! multiply_whole {
     ($job:expr, $product:literal) => {
         match $job.steps.len() {
+            1 if $job.is_alone => multiply_at_hand!(
+                $job,
+                0,
+                2,
+                ["tileloadd tmm4, [{b} + {k}]"],
+                "tileloadd tmm2, [{u} + {s}]",
+                concat!($product, " tmm0, tmm2, tmm4"),
+                "tileloadd tmm3, [{v} + {s}]",
+                concat!($product, " tmm1, tmm3, tmm4"),
+            ),
             1 => multiply_at_hand!(
                 $job,
                 0,
+                1,
                 ["tileloadd tmm4, [{b} + {k}]", "tileloadd tmm5, [{c} + {k}]"],
                 "tileloadd tmm2, [{u} + {s}]",
                 concat!($product, " tmm0, tmm2, tmm4"),
@@ -204,6 +221,7 @@ macro_rules! multiply_whole {
             2 => multiply_at_hand!(
                 $job,
                 0,
+                1,
                 [
                     "tileloadd tmm4, [{b} + {k}]",
                     "tileloadd tmm5, [{c} + {k}]",
@@ -246,10 +264,30 @@ impl<const BLOCKS: usize> Numbers for Halves<BLOCKS> {
     unsafe fn multiply(job: &Job<'_>) {
         // SAFETY: the caller's word.
         unsafe {
+            if job.steps.len() == 1 && job.is_alone {
+                multiply_at_hand!(
+                    job,
+                    Self::HALF,
+                    2,
+                    ["tileloadd tmm4, [{b} + {k}]", "tileloadd tmm6, [{b} + {k} + 1024]"],
+                    "tileloadd tmm2, [{u} + {s} + {half}]",
+                    "tdpbf16ps tmm0, tmm2, tmm4",
+                    "tileloadd tmm3, [{v} + {s} + {half}]",
+                    "tdpbf16ps tmm1, tmm3, tmm4",
+                    "tileloadd tmm2, [{u} + {s}]",
+                    "tdpbf16ps tmm0, tmm2, tmm4",
+                    "tileloadd tmm3, [{v} + {s}]",
+                    "tdpbf16ps tmm1, tmm3, tmm4",
+                    "tdpbf16ps tmm0, tmm2, tmm6",
+                    "tdpbf16ps tmm1, tmm3, tmm6",
+                );
+                return;
+            }
             if job.steps.len() == 1 {
                 multiply_at_hand!(
                     job,
                     Self::HALF,
+                    1,
                     [
                         "tileloadd tmm4, [{b} + {k}]",
                         "tileloadd tmm5, [{c} + {k}]",
