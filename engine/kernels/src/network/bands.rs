@@ -189,7 +189,9 @@ pub(super) fn chains(steps: &[Step], shapes: &[Shape], lanes: usize, outputs: &[
         let mut best: Vec<(usize, Option<Chain>)> = vec![(0, None)];
         for step in begin..end {
             let alone = (best[step - begin].0, Some(Chain::whole(step, shapes[step + 1][1])));
-            let longer = (begin..step).filter_map(|first| Some((best[first - begin].0, Some(chain(first, step + 1)?))));
+            // Where one does not fit, longer ones do not.
+            let longer =
+                (begin..step).rev().map_while(|first| Some((best[first - begin].0, Some(chain(first, step + 1)?))));
             let (before, last) = longer.chain([alone]).min_by_key(|(before, _)| *before).expect("one is alone");
             best.push((before + whole(step + 1), last));
         }
