@@ -37,8 +37,7 @@ impl Band {
     /// Where a row of the input is in memory, of those that are there.
     #[inline(always)]
     pub(super) fn x_place(&self, row: usize) -> usize {
-        let place = row - self.x_base;
-        if place < self.x_room { place } else { place - self.x_room }
+        in_room(row - self.x_base, self.x_room)
     }
 
     /// Where a row of the output is in memory, of those that are made.
@@ -61,6 +60,13 @@ impl Band {
     pub(super) fn is_flat(&self) -> bool {
         Self::break_in(&self.rows, self.x_room) == self.rows.end
     }
+}
+
+/// Where a row is in memory with so much room, which begins again behind its end: of those from its first row on that it
+/// ever holds at once.
+#[inline(always)]
+pub(super) fn in_room(row: usize, room: usize) -> usize {
+    if row < room { row } else { row - room }
 }
 
 /// Steps that run together, each on what the one before it gives.
@@ -185,15 +191,17 @@ pub(super) fn chains(steps: &[Step], shapes: &[Shape], lanes: usize, outputs: &[
         {
             end += 1;
         }
-        // For the steps before each, the fewest numbers of whole maps, and the last chain.
+        // For the steps before each, the fewest numbers of whole maps, and the last chain: of several with as few, the longest.
         let mut best: Vec<(usize, Option<Chain>)> = vec![(0, None)];
         for step in begin..end {
-            let alone = (best[step - begin].0, Some(Chain::whole(step, shapes[step + 1][1])));
             // Where one does not fit, longer ones do not.
-            let longer =
-                (begin..step).rev().map_while(|first| Some((best[first - begin].0, Some(chain(first, step + 1)?))));
-            let (before, last) = longer.chain([alone]).min_by_key(|(before, _)| *before).expect("one is alone");
-            best.push((before + whole(step + 1), last));
+            let longer = (begin..step).rev().map_while(|first| chain(first, step + 1));
+            let before = |chain: &Chain| best[chain.steps.start - begin].0;
+            let last = std::iter::once(Chain::whole(step, shapes[step + 1][1]))
+                .chain(longer)
+                .min_by_key(|chain| (before(chain), chain.steps.start))
+                .expect("one is alone");
+            best.push((before(&last) + whole(step + 1), Some(last)));
         }
         let mut found = Vec::new();
         let mut place = end;

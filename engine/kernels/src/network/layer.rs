@@ -112,44 +112,44 @@ pub(super) fn reads(steps: &[Step], outputs: &[Given]) -> Vec<usize> {
     count_reads(steps.len(), steps.iter().flat_map(|step| step.inputs.iter().chain(&step.residual)), outputs)
 }
 
-/// Lets depthwise convolutions, those over the image and upsampled maps give what the convolutions after them take.
-fn give_pieces(instructions: Instructions, steps: &mut [Step], outputs: &[Given]) {
-    let lanes = lanes(instructions);
+/// Calls `join` with each step that nothing reads but one other, which reads it first, and that other.
+fn for_sole_readers(steps: &mut [Step], outputs: &[Given], mut join: impl FnMut(&mut Step, &mut Step)) {
     let reads = reads(steps, outputs);
     for index in 0..steps.len() {
         let input = steps[index].inputs[0];
-        if input == 0 || reads[input] > 1 {
-            continue;
+        if input > 0 && reads[input] == 1 {
+            let [before, step] = steps.get_disjoint_mut([input - 1, index]).expect("inputs are before");
+            join(before, step);
         }
-        let [before, step] = steps.get_disjoint_mut([input - 1, index]).expect("inputs are before");
-        let Kernel::Dense(dense, None) = &mut step.kernel else { continue };
+    }
+}
+
+/// Lets depthwise convolutions, those over the image and upsampled maps give what the convolutions after them take.
+fn give_pieces(instructions: Instructions, steps: &mut [Step], outputs: &[Given]) {
+    let lanes = lanes(instructions);
+    for_sole_readers(steps, outputs, |before, step| {
+        let Kernel::Dense(dense, None) = &mut step.kernel else { return };
         // The lanes after the last channel may hold what is no number, and pieces are read whole.
         if !dense.is_pointwise()
             || dense.takes == Pieces::F32
             || !dense.inputs.is_multiple_of(dense.takes.channels_together(lanes))
         {
-            continue;
+            return;
         }
         match &mut before.kernel {
             Kernel::Depthwise(depthwise) => depthwise.gives = dense.takes,
             Kernel::First(first) if first.can_give(instructions, dense.takes) => first.gives = dense.takes,
             Kernel::Upsample(upsample) if dense.takes.are_for_tiles() => upsample.gives = dense.takes,
-            _ => continue,
+            _ => return,
         }
         dense.is_given = true;
-    }
+    });
 }
 
 /// Lets depthwise convolutions add what convolutions in tiles before them begin with, which then are as they leave the
 /// tiles.
 fn give_offsets(lanes: usize, steps: &mut [Step], outputs: &[Given]) {
-    let reads = reads(steps, outputs);
-    for index in 0..steps.len() {
-        let input = steps[index].inputs[0];
-        if input == 0 || reads[input] > 1 {
-            continue;
-        }
-        let [before, step] = steps.get_disjoint_mut([input - 1, index]).expect("inputs are before");
+    for_sole_readers(steps, outputs, |before, step| {
         if let (Kernel::Dense(dense, None), Kernel::Depthwise(depthwise)) = (&mut before.kernel, &mut step.kernel)
             && before.residual.is_none()
             && let Some(offset) = dense.offset_of_tiles()
@@ -157,7 +157,7 @@ fn give_offsets(lanes: usize, steps: &mut [Step], outputs: &[Given]) {
         {
             dense.leave_offset();
         }
-    }
+    });
 }
 
 /// What is at both ends of a convolution.

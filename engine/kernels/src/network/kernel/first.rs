@@ -177,13 +177,13 @@ unsafe fn run_stride<T: Put, const S: usize>(layer: &First, [rows, columns]: [us
     let (patch, ring) = maps.scratch.split_at_mut(layer.patch_numbers(T::Lanes::PIXELS));
     let image = Image { x: maps.x, size: [maps.shape[1], maps.shape[2]], columns };
     let row_numbers = columns * T::PIXEL_STEP.unwrap_or(layer.gives.of_pixel(lanes));
-    let Band { y_room, rows: made, .. } = maps.band.clone();
-    let (first_row, y_begin) = (made.start, maps.band.y_place(made.start));
+    let band = &maps.band;
+    let Band { y_room, rows: made, .. } = band.clone();
     let Some(pool) = &layer.pool else {
         for row in made {
             // SAFETY: the output has these rows in each block.
             unsafe {
-                let y = maps.y.as_mut_ptr().add((y_begin + row - first_row) * row_numbers);
+                let y = maps.y.as_mut_ptr().add(band.y_place(row) * row_numbers);
                 run_row::<T, S>(layer, &image, row, patch, y, y_room * row_numbers);
             }
         }
@@ -207,7 +207,7 @@ unsafe fn run_stride<T: Put, const S: usize>(layer: &First, [rows, columns]: [us
             // SAFETY: the last `kept` rows are in the ring, and the window has no more; the output has the row.
             unsafe {
                 let ring = ring.as_ptr().add(block * kept * row_numbers);
-                let row = block * y_room + y_begin + pooled - first_row;
+                let row = block * y_room + band.y_place(pooled);
                 let y = maps.y.as_mut_ptr().add(row * maps.size[1] * lanes);
                 pool_row::<T::Lanes>(pool, ring, begin..end, columns, y, maps.size[1]);
             }

@@ -188,10 +188,7 @@ pub(super) unsafe fn step<T: Products, const P: usize, const B: usize>(
 /// # Safety
 /// As for [`sum`].
 #[inline(always)]
-pub(super) unsafe fn end<T: Products, const P: usize, const B: usize>(
-    mut sums: [[Register<T>; B]; P],
-    finish: &Finish<'_>,
-) {
+unsafe fn end<T: Products, const P: usize, const B: usize>(mut sums: [[Register<T>; B]; P], finish: &Finish<'_>) {
     let lanes = const { T::Lanes::LANES };
     // SAFETY: the caller's word.
     unsafe {

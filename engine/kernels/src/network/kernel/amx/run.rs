@@ -201,9 +201,9 @@ unsafe fn finish<T: Numbers>(
     sums: *const f32,
 ) {
     let columns = maps.size[1];
-    // From the row to its place in memory.
-    let y_block = (block * maps.band.y_room + maps.band.y_place(row)) * columns;
-    let y_before = row * columns;
+    // Where the row is in memory, and in the residual.
+    let y_row = (block * maps.band.y_room + maps.band.y_place(row)) * columns;
+    let residual_row = row * columns;
     // SAFETY: the caller's word; the residual has as many pixels as the whole output, in as many blocks as its channels
     // fill.
     unsafe {
@@ -224,10 +224,10 @@ unsafe fn finish<T: Numbers>(
                 continue;
             }
             let count = (look.used - column).min(pixels.end - pixel);
-            let place = (row + down) * columns + column;
-            let y = maps.y.as_mut_ptr().add((y_block + place - y_before) * LANES);
+            let place = down * columns + column;
+            let y = maps.y.as_mut_ptr().add((y_row + place) * LANES);
             let sums = sums.add((pixel - pixels.start) * LANES);
-            let residual = residual.map(|residual| residual.add(place * LANES));
+            let residual = residual.map(|residual| residual.add((residual_row + place) * LANES));
             with_bend!(layer.bend.at(), bend => {
                 for pixel in 0..count {
                     let mut number = T::end(Avx512::load(sums.add(pixel * LANES)), starts, scales, bias);

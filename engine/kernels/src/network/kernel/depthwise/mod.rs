@@ -13,7 +13,7 @@ use super::lanes;
 use super::tile::{Tiles, with_tile};
 use crate::Instructions;
 use crate::network::Precision;
-use crate::network::bands::Band;
+use crate::network::bands::{Band, in_room};
 use crate::network::graph::Window;
 use crate::network::lanes::{Lanes, Pieces, Put, Register, Single, Steps, with_lanes};
 use crate::network::memory::Memory;
@@ -364,8 +364,7 @@ impl Row<'_> {
     /// A row of those that are read.
     #[inline(always)]
     fn row(&self, row: usize, lanes: usize) -> *const f32 {
-        let row = self.top + row * self.row_step;
-        let row = if row < self.room { row } else { row - self.room };
+        let row = in_room(self.top + row * self.row_step, self.room);
         self.map.wrapping_add(row * self.width * lanes)
     }
 }

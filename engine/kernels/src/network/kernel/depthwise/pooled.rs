@@ -2,6 +2,7 @@
 //! is.
 
 use super::{Beyond, Depthwise, Maps, Out, Starts};
+use crate::network::bands::in_room;
 use crate::network::graph::{Padding, Window};
 use crate::network::kernel::finish::{BendAt, with_bend};
 use crate::network::lanes::{Lanes, Put, Register};
@@ -118,8 +119,7 @@ unsafe fn sum<T: Put, const P: usize>(
             }
         }
         let place = |row: usize| {
-            let row = job.top + row - rows.start;
-            let row = if row < job.room { row } else { row - job.room };
+            let row = in_room(job.top + row - rows.start, job.room);
             job.x.add(row * job.width * T::Lanes::LANES)
         };
         if rows.start == 0 {
