@@ -296,7 +296,12 @@ impl Builder<'_> {
         let keeps = few || ends.is_output || inputs * taps > MOST_BYTES;
         let takes = if keeps { Pieces::F32 } else { self.numerics.pieces(name)? };
         let for_tiles = takes.for_tiles(lanes, group_inputs);
-        let costs = amx::Costs { channels: [group_inputs, group_outputs], is_given, is_plain: ends.is_plain };
+        let costs = amx::Costs {
+            channels: [group_inputs, group_outputs],
+            is_given,
+            is_plain: ends.is_plain,
+            has_half_weights: has_tiles && Dense::keeps_half_weights(&weights),
+        };
         let pays = has_tiles && costs.are_less(&window, for_tiles);
         // Where there are tiles, products of bf16 in registers take as long as two of f32.
         let takes = match takes.precision {

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use super::depthwise::within;
 use super::finish::{Bend, per_channel};
 use super::tile::{Finish, Sum, Tiles, WIDE_PIXELS, blocks_at_once, has_wide_tile, sum, with_tile};
-use super::weights::{halved, of_halved, packed};
+use super::weights::{are_halves, halved, of_halved, packed};
 use super::winograd::{Square, Winograd};
 use super::{amx, blocked_numbers, lanes};
 use crate::Instructions;
@@ -39,7 +39,7 @@ pub(in crate::network) struct Dense {
     /// [`packed`], or for tiles [`amx::packed`].
     pub(super) weights: Memory,
     /// Whether they are [`halved`].
-    has_half_weights: bool,
+    pub(super) has_half_weights: bool,
     /// In blocks: what sums begin with.
     pub(super) starts: Memory,
     /// In blocks.
@@ -62,6 +62,9 @@ enum Way {
     /// In tiles of AMX.
     #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
     Tiles,
+    /// In tiles, at copies.
+    #[cfg(target_arch = "x86_64")]
+    SmallMap,
     /// A pixel at itself: a tile is any pixels one after the other.
     Flat,
     /// A tile is part of a row.
@@ -194,6 +197,11 @@ impl Dense {
         }
     }
 
+    /// Whether these would be kept in 16 bits, by instructions that read such.
+    pub(in crate::network) fn keeps_half_weights(weights: &[f32]) -> bool {
+        weights.len() >= MANY_WEIGHTS && are_halves(weights)
+    }
+
     /// What is added to sums of tiles, where nothing else happens to them.
     pub(in crate::network) fn offset_of_tiles(&self) -> Option<&[f32]> {
         let has_no_other = self.takes.precision != Precision::Int8 && matches!(self.bend, Bend::None);
@@ -224,6 +232,10 @@ impl Dense {
         if self.is_given {
             return Way::Flat;
         }
+        #[cfg(target_arch = "x86_64")]
+        if amx::small_map::pays(self, instructions, size) {
+            return Way::SmallMap;
+        }
         let Window { kernel, stride, padding, .. } = self.window;
         let channels = [self.inputs, self.outputs];
         if Winograd::can(&self.window)
@@ -242,7 +254,7 @@ impl Dense {
     }
 
     /// The rows and columns of the window that are ever on the map, where it may be smaller than the window.
-    fn used(&self, [_, height, width]: Shape, [rows, columns]: [usize; 2]) -> [Range<usize>; 2] {
+    pub(super) fn used(&self, [_, height, width]: Shape, [rows, columns]: [usize; 2]) -> [Range<usize>; 2] {
         let Window { kernel, stride, dilation, padding, .. } = self.window;
         if self.takes.precision == Precision::Int8 {
             // What the byte of zero adds is taken off for all weights.
@@ -277,6 +289,8 @@ impl Dense {
         match self.way(instructions, [rows, columns]) {
             #[cfg(target_arch = "x86_64")]
             Way::Tiles => return amx::scratch_numbers(self, width, [rows, columns]),
+            #[cfg(target_arch = "x86_64")]
+            Way::SmallMap => return amx::small_map::scratch_numbers(self, [rows, columns]),
             #[cfg(not(target_arch = "x86_64"))]
             Way::Tiles => unreachable!("there are none in {width} columns"),
             Way::Flat | Way::Rows => return 0,
@@ -323,6 +337,8 @@ impl Dense {
         match self.way(instructions, size) {
             Way::Winograd(Square::Four) => "winograd".into(),
             Way::Winograd(Square::Two) => "winograd of 2×2".into(),
+            #[cfg(target_arch = "x86_64")]
+            Way::SmallMap => "gathered in tiles bf16×2".into(),
             Way::Tiles => format!("tiles {}", if precision == Precision::F32 { "bf16×2" } else { precision.name() }),
             _ if precision != Precision::F32 => format!("dense {}", precision.name()),
             Way::Flat | Way::Rows => "dense".into(),
@@ -369,6 +385,8 @@ impl Dense {
             match self.takes.precision {
                 #[cfg(target_arch = "x86_64")]
                 _ if self.takes.are_for_tiles() => amx::run(self, maps),
+                #[cfg(target_arch = "x86_64")]
+                _ if amx::small_map::pays(self, instructions, maps.size) => amx::small_map::run(self, maps),
                 #[cfg(target_arch = "x86_64")]
                 Precision::F32 if self.has_half_weights => dense_half_weights(instructions, self, maps),
                 Precision::F32 => dense(instructions, instructions, self, maps),
@@ -471,8 +489,8 @@ unsafe fn run_dense<T: Products>(instructions: Instructions, layer: &Dense, maps
     let way = layer.way(instructions, maps.size);
     let most = most_together(instructions, pixels);
     let tiles = match way {
-        Way::Flat | Way::Gathered | Way::Winograd(_) | Way::Tiles => Tiles::new(1, pixels, most),
         Way::Rows => Tiles::new(maps.size[0], maps.size[1], T::Lanes::PIXELS),
+        _ => Tiles::new(1, pixels, most),
     };
     let at_once = layer.tiles_at_once(lanes, most);
     let gathered_of_pixel = layer.gathered_of_pixel(lanes);
@@ -515,7 +533,7 @@ unsafe fn run_dense<T: Products>(instructions: Instructions, layer: &Dense, maps
                             let pixel = row * maps.shape[2] + column;
                             (maps.x.as_ptr().add(pixel * lanes), kernel, steps, map_step)
                         }
-                        Way::Gathered | Way::Winograd(_) | Way::Tiles => {
+                        _ => {
                             let place = (tile - first) * most * gathered_of_pixel;
                             let pixels = size * lanes / piece_channels;
                             let window = [used[0].len(), used[1].len()];

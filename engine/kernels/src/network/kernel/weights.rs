@@ -6,9 +6,18 @@ use crate::network::Precision;
 use crate::network::lanes::{Pieces, nearest};
 use crate::network::memory::Memory;
 
+/// A number in 16 bits, where it is one of those.
+fn half(number: f32) -> Option<f16> {
+    Some(f16::from_f32(number)).filter(|half| half.to_f32().to_bits() == number.to_bits())
+}
+
+/// Whether they can be [`halved`].
+pub(super) fn are_halves(weights: &[f32]) -> bool {
+    weights.iter().all(|&number| half(number).is_some())
+}
+
 /// f32 in 16 bits each, two in the place of one, where each of them is one of 16 bits: as many networks are stored.
 pub(super) fn halved(weights: &Memory) -> Option<Memory> {
-    let half = |number: f32| Some(f16::from_f32(number)).filter(|half| half.to_f32().to_bits() == number.to_bits());
     let mut halved = Memory::zeros(weights.len().div_ceil(2));
     for (pair, place) in weights.numbers().chunks(2).zip(halved.numbers_mut()) {
         let [first, second] =
@@ -67,12 +76,14 @@ mod tests {
     fn numbers_of_16_bits_are_halved_and_no_others() {
         let numbers = [1.0, -0.5, 65504.0, 0.0, -0.0, 6.103_515_6e-5, 5.960_464_5e-8];
         let memory = Memory::from_slice(&numbers);
+        assert!(are_halves(&numbers));
         let halves = halved(&memory).unwrap();
         for (index, number) in numbers.iter().enumerate() {
             assert_eq!(of_halved(halves.numbers(), index).to_bits(), number.to_bits());
         }
         for other in [0.1, 65536.0, 1.0 + f32::EPSILON, 2.9e-8] {
             assert!(halved(&Memory::from_slice(&[1.0, other])).is_none(), "{other}");
+            assert!(!are_halves(&[1.0, other]), "{other}");
         }
     }
 }

@@ -36,9 +36,7 @@ impl Look {
         let Window { stride, dilation, padding, .. } = layer.window;
         if layer.window.has_one_place() {
             let run = rows * columns;
-            let plane = plane.unwrap_or(run);
-            let (pitch, window_steps) = (columns, [0; 2]);
-            return Self { pitch, plane, window_steps, step: 1, run, runs: 1, run_step: 0, row: run, used: run };
+            return Self { pitch: columns, ..Self::at_itself(run, plane.unwrap_or(run)) };
         }
         // What is beside a row is also beside the next, unless a window is so small that it gives more columns.
         let between = padding.left.max(padding.right);
@@ -52,6 +50,11 @@ impl Look {
         } else {
             Self { pitch, plane, window_steps, step, run: columns, runs: rows, run_step, row: columns, used }
         }
+    }
+
+    /// Where an output sees the pixel of its place alone.
+    pub(super) fn at_itself(run: usize, plane: usize) -> Self {
+        Self { pitch: run, plane, window_steps: [0; 2], step: 1, run, runs: 1, run_step: 0, row: run, used: run }
     }
 
     /// Pixels of the copy for one more row of outputs.

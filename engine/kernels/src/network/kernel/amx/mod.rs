@@ -10,6 +10,8 @@ mod inputs;
 #[cfg(target_arch = "x86_64")]
 mod run;
 #[cfg(target_arch = "x86_64")]
+pub(super) mod small_map;
+#[cfg(target_arch = "x86_64")]
 mod tiles;
 mod weights;
 
@@ -19,6 +21,7 @@ pub(super) use weights::packed;
 
 use crate::network::Precision;
 use crate::network::graph::Window;
+use crate::network::kernel::winograd::Winograd;
 use crate::network::lanes::Pieces;
 
 /// Channels of a block, as for AVX-512.
@@ -43,19 +46,25 @@ pub(in crate::network) struct Costs {
     pub(in crate::network) is_given: bool,
     /// Whether its sums are its outputs.
     pub(in crate::network) is_plain: bool,
+    /// Whether its weights would be kept in 16 bits.
+    pub(in crate::network) has_half_weights: bool,
 }
 
 impl Costs {
     /// Whether they are less than with AVX-512; `takes` are the pieces for tiles.
     pub(in crate::network) fn are_less(&self, window: &Window, takes: Pieces) -> bool {
         let [inputs, outputs] = self.channels;
+        // Those have tiles for small maps.
+        if takes.precision == Precision::F32 && self.has_half_weights && !window.has_one_place() {
+            return false;
+        }
         // Tests have few channels.
         if cfg!(test) {
             return true;
         }
         // Three products of halves for each place of a window take longer than what Winograd leaves of them, where another
         // thread of the core keeps it busy.
-        if takes.precision == Precision::F32 && !window.has_one_place() {
+        if takes.precision == Precision::F32 && Winograd::can(window) {
             return false;
         }
         // Tenths of a cycle for each pixel, about. Registers take two products of 16 f32 a cycle, tiles 16 cycles.

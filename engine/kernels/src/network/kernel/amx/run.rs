@@ -88,25 +88,33 @@ unsafe fn run_tiles<T: Numbers>(layer: &Dense, maps: &mut Maps<'_>) {
     maps.scratch = scratch;
 }
 
-/// Pixels of the outputs of a run, in an even number of tiles of one size, some of which may be in two.
+/// Outputs of runs, in tiles of one size. An output may be in two.
 #[derive(Clone, Copy)]
 struct Cut {
     run: usize,
-    /// How many there are.
+    /// Tiles of a run.
     of_run: usize,
+    /// Tiles of all runs.
+    count: usize,
     /// Outputs of each.
     rows: usize,
 }
 
 impl Cut {
-    fn new(run: usize) -> Self {
-        let of_run = run.div_ceil(MOST_ROWS).next_multiple_of(2);
-        Self { run, of_run, rows: run.div_ceil(of_run) }
+    fn new(look: &Look) -> Self {
+        let Look { run, runs, .. } = *look;
+        let least = run.div_ceil(MOST_ROWS);
+        // Two are multiplied at once.
+        let of_run = if runs == 1 { least.next_multiple_of(2) } else { least };
+        Self { run, of_run, count: runs * of_run, rows: run.div_ceil(of_run) }
     }
 
-    /// First output of a tile.
-    fn begin(self, tile: usize) -> usize {
-        (tile * self.rows).min(self.run - self.rows)
+    /// The run of a tile, and its first output there; of one after the last, those of the last.
+    fn place(self, tile: usize) -> (usize, usize) {
+        let tile = tile.min(self.count - 1);
+        // Most have one, and a division takes as long as what is saved.
+        let (run, tile) = if self.count == self.of_run { (0, tile) } else { (tile / self.of_run, tile % self.of_run) };
+        (run, (tile * self.rows).min(self.run - self.rows))
     }
 }
 
@@ -129,7 +137,7 @@ unsafe fn run_rows<T: Numbers>(
     #[repr(C, align(64))]
     struct Sums([[[f32; TILE]; 2]; MOST_BESIDE]);
     let mut sums = Sums([[[0.0; TILE]; 2]; MOST_BESIDE]);
-    let cut = Cut::new(look.run);
+    let cut = Cut::new(look);
     let of_pixel = layer.takes.of_pixel(LANES);
     let blocks = layer.outputs.div_ceil(LANES);
     let block_weights = steps.len() * halves(layer.takes.precision) * TILE;
@@ -146,19 +154,19 @@ unsafe fn run_rows<T: Numbers>(
     // SAFETY: the caller's word: a tile has no more pixels than a run, and ends with it or before; blocks are below those
     // of the outputs.
     unsafe {
-        let _shapes = Shapes::set::<T>(cut.rows, steps.len(), layer.takes.blocks_together());
+        let weights = if steps.len() <= T::STEPS_AT_HAND { 4..8 } else { 6..8 };
+        let _shapes = Shapes::set(cut.rows, T::BLOCK * layer.takes.blocks_together(), weights);
         for block in (0..blocks).step_by(2) {
             // An odd last one is made twice, but with its weights at hand.
             let second = (blocks - block).min(2) - 1;
             let weights = layer.weights.numbers().as_ptr().add(block * block_weights);
             let weights = [weights, weights.add(second * block_weights)];
             let y = maps.y.as_mut_ptr().add(block * y_block);
-            let begins = (0..cut.of_run).step_by(at_once);
-            for (run, first) in (0..look.runs).flat_map(|run| begins.clone().map(move |tile| (run, tile))) {
-                let count = at_once.min(cut.of_run - first);
+            for first in (0..cut.count).step_by(at_once) {
+                let count = at_once.min(cut.count - first).next_multiple_of(2);
                 let mut tiles = [Pixels { inputs: x, sums: [y; 2] }; MOST_AT_ONCE];
                 for (place, tile) in tiles[..count].iter_mut().enumerate() {
-                    let begin = cut.begin(first + place);
+                    let (run, begin) = cut.place(first + place);
                     tile.inputs = x.add((run * look.run_step + begin * look.step) * of_pixel);
                     tile.sums = if is_plain {
                         let y = y.add((y_first + run * look.run + begin) * LANES);
@@ -174,7 +182,7 @@ unsafe fn run_rows<T: Numbers>(
                     continue;
                 }
                 for (place, sums) in sums.0[..count].iter().enumerate() {
-                    let begin = cut.begin(first + place);
+                    let (run, begin) = cut.place(first + place);
                     for (place, sums) in sums[..=second].iter().enumerate() {
                         let pixels = begin..begin + cut.rows;
                         finish::<T>(layer, maps, block + place, look, rows.start + run, pixels, sums.as_ptr());
@@ -191,7 +199,7 @@ unsafe fn run_rows<T: Numbers>(
 /// # Safety
 /// As [`run`]; rows and pixels are those of the output.
 #[inline(always)]
-unsafe fn finish<T: Numbers>(
+pub(super) unsafe fn finish<T: Numbers>(
     layer: &Dense,
     maps: &mut Maps<'_>,
     block: usize,

@@ -2,6 +2,7 @@
 
 use std::arch::asm;
 use std::arch::x86_64::*;
+use std::ops::Range;
 
 use super::TILE;
 use crate::network::lanes::{Avx512, Bf16, Halves, Int8, Put};
@@ -9,7 +10,7 @@ use crate::network::lanes::{Avx512, Bf16, Halves, Int8, Put};
 /// Rows of a tile at most.
 pub(super) const MOST_ROWS: usize = 16;
 /// Bytes of a row.
-const ROW: usize = 64;
+pub(super) const ROW: usize = 64;
 
 /// The shapes of tiles (Intel, Software Developer's Manual, volume 2, LDTILECFG): those of sums and of inputs have as many
 /// rows as pixels are taken at once, those of weights, the last, as many as there
@@ -20,14 +21,13 @@ pub(super) struct Shapes(());
 impl Shapes {
     /// # Safety
     /// The CPU has AMX and the process may use it; `rows` is from 1 to 16. A thread has one at a time.
-    pub(super) unsafe fn set<T: Numbers>(rows: usize, steps: usize, blocks_together: usize) -> Self {
-        let weights = if steps <= T::STEPS_AT_HAND { 4..8 } else { 6..8 };
+    pub(super) unsafe fn set(rows: usize, row: usize, weights: Range<usize>) -> Self {
+        let inputs = row;
         #[repr(C, align(64))]
         struct Configuration([u8; 64]);
         let mut configuration = Configuration([0; 64]);
         configuration.0[0] = 1;
         for tile in 0..8 {
-            let inputs = T::BLOCK * blocks_together;
             let [row, rows] = match tile {
                 _ if weights.contains(&tile) => [ROW, inputs / size_of::<f32>()],
                 // Two tiles of inputs are before the weights, and sums before those.

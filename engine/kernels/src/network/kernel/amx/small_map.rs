@@ -1,0 +1,310 @@
+//! Convolutions that give few pixels, in f32, with weights of 16 bits: reading those takes most of the time. They become
+//! [`Halves`] when they are read, which takes less time than reading halves that were made before, and no memory. Other
+//! weights of f32 are twice as many bytes, and take no less time so than in registers.
+
+use std::arch::asm;
+use std::arch::x86_64::*;
+use std::ops::Range;
+
+use super::inputs::Look;
+use super::run::finish;
+use super::tiles::{MOST_ROWS, ROW, Shapes};
+use super::{LANES, TILE};
+use crate::Instructions;
+use crate::network::graph::Window;
+use crate::network::kernel::dense::{Dense, Maps};
+use crate::network::lanes::{Avx512, Halves, Lanes, Put};
+use crate::network::shape::Shape;
+
+/// Inputs of a step: those of a row of a tile.
+const TOGETHER: usize = 2 * LANES;
+/// Numbers of a pixel of a step: first halves, then second halves.
+const OF_PIXEL: usize = TOGETHER;
+/// Numbers of memory that the weights of a step take for a block, two in the place of one.
+const STEP_WEIGHTS: usize = TOGETHER * LANES / 2;
+/// Tiles of sums.
+const SUMS: usize = 4;
+/// Below them registers take no longer.
+const LEAST_PIXELS: usize = if cfg!(test) { 1 } else { 6 };
+/// Numbers of what windows see that stay in the second level of the cache beside weights.
+const GATHERED_NUMBERS: usize = 160 << 10;
+
+/// Whether it takes less time so than in registers, for outputs of this size.
+pub(in crate::network::kernel) fn pays(layer: &Dense, instructions: Instructions, size: [usize; 2]) -> bool {
+    let pixels = size[0] * size[1];
+    instructions == Instructions::Amx
+        && layer.has_half_weights
+        && !layer.is_pointwise()
+        && layer.inputs.is_multiple_of(TOGETHER)
+        && (LEAST_PIXELS..=SUMS * MOST_ROWS).contains(&pixels)
+        && scratch_numbers(layer, size) <= GATHERED_NUMBERS
+}
+
+/// Numbers of scratch for outputs of this size.
+pub(in crate::network::kernel) fn scratch_numbers(layer: &Dense, [rows, columns]: [usize; 2]) -> usize {
+    let [kernel_rows, kernel_columns] = layer.window.kernel;
+    let copies = Copies::new(layer, [kernel_rows, kernel_columns], [rows, columns]);
+    copies.count[0] * copies.count[1] * copies.pixels * layer.inputs / TOGETHER * OF_PIXEL
+}
+
+/// Copies of what windows see: for each column of a window that of each output, so that the outputs of a row are followed
+/// by those of the next. Where windows are a row apart, one copy has all rows.
+#[derive(Debug, Clone, Copy)]
+struct Copies {
+    /// Along rows and columns of the window.
+    count: [usize; 2],
+    /// Pixels of a step.
+    pixels: usize,
+    /// From a row of the window to the next.
+    row_step: usize,
+}
+
+impl Copies {
+    /// For so many rows and columns of a window.
+    fn new(layer: &Dense, taps: [usize; 2], [rows, columns]: [usize; 2]) -> Self {
+        let row_step = layer.window.dilation[0] * columns;
+        match layer.window.stride[0] {
+            1 => Self { count: [1, taps[1]], pixels: rows * columns + taps[0].saturating_sub(1) * row_step, row_step },
+            _ => Self { count: taps, pixels: rows * columns, row_step: 0 },
+        }
+    }
+}
+
+/// For each block the halves of a step, as tiles take them.
+#[repr(C, align(64))]
+struct Weights([[[f32; TILE]; 2]; SUMS]);
+
+#[repr(C, align(64))]
+struct Sums([[f32; TILE]; SUMS]);
+
+/// # Safety
+/// The CPU has AMX and the process may use it; the lengths are those that [`Dense::run`] checks; [`pays`].
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,fma")]
+pub(in crate::network::kernel) unsafe fn run(layer: &Dense, maps: &mut Maps<'_>) {
+    let pixels = maps.size[0] * maps.size[1];
+    let look = Look::at_itself(pixels, pixels);
+    // The tiles of sums are either of one tile of pixels and some blocks, or of one block and some tiles of pixels.
+    let [blocks_at_once, rows] = if pixels <= MOST_ROWS { [SUMS, pixels] } else { [1, pixels.div_ceil(SUMS)] };
+    let blocks = layer.outputs.div_ceil(LANES);
+    let taps = layer.window.kernel[0] * layer.window.kernel[1];
+    let steps = layer.inputs / TOGETHER;
+    let scratch = std::mem::take(&mut maps.scratch);
+    let used = layer.used(maps.shape, maps.size);
+    let copies = Copies::new(layer, [used[0].len(), used[1].len()], maps.size);
+    // SAFETY: the caller's word. What is gathered has `pixels` pixels a step, and a tile of pixels ends with them or before.
+    // Blocks are below those of the outputs, and weights are of all taps and of inputs that are whole steps.
+    unsafe {
+        gather(layer, maps, &used, &copies, scratch);
+        let _shapes = Shapes::set(rows, ROW, 6..8);
+        let mut sums = Sums([[0.0; TILE]; SUMS]);
+        let mut weights = Weights([[[0.0; TILE]; 2]; SUMS]);
+        for block in (0..blocks).step_by(blocks_at_once) {
+            let of_block = |place: usize| {
+                let block = (block + place).min(blocks - 1);
+                layer.weights.numbers().as_ptr().add(block * taps * steps * STEP_WEIGHTS)
+            };
+            asm!(
+                "tilezero tmm0",
+                "tilezero tmm1",
+                "tilezero tmm2",
+                "tilezero tmm3",
+                out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+                options(nostack, nomem, preserves_flags),
+            );
+            for (down, row) in used[0].clone().enumerate() {
+                for (beside, column) in used[1].clone().enumerate() {
+                    let tap = row * layer.window.kernel[1] + column;
+                    let copy = if copies.count[0] == 1 { beside } else { down * copies.count[1] + beside };
+                    for step in 0..steps {
+                        let pixel = (copy * steps + step) * copies.pixels + down * copies.row_step;
+                        let inputs = scratch.as_ptr().add(pixel * OF_PIXEL);
+                        let place = (tap * steps + step) * STEP_WEIGHTS;
+                        for (block, [first, second]) in weights.0[..blocks_at_once].iter_mut().enumerate() {
+                            let from = of_block(block).add(place);
+                            put_halves(from, first, second);
+                        }
+                        match blocks_at_once {
+                            1 => add_to_pixels(pixels, rows, inputs, &weights),
+                            _ => add_to_blocks(inputs, &weights),
+                        }
+                    }
+                }
+            }
+            asm!(
+                "tilestored [{sums} + {row}], tmm0",
+                "tilestored [{sums} + {row} + 1024], tmm1",
+                "tilestored [{sums} + {row} + 2048], tmm2",
+                "tilestored [{sums} + {row} + 3072], tmm3",
+                sums = in(reg) sums.0.as_mut_ptr(),
+                row = in(reg) ROW,
+                options(nostack, preserves_flags),
+            );
+            for (place, sums) in sums.0.iter().enumerate() {
+                let (block, begin) =
+                    if blocks_at_once == 1 { (block, begin(place, rows, pixels)) } else { (block + place, 0) };
+                if block < blocks {
+                    finish::<Halves<2>>(layer, maps, block, &look, 0, begin..begin + rows, sums.as_ptr());
+                }
+            }
+        }
+    }
+    maps.scratch = scratch;
+}
+
+/// First pixel of one of [`SUMS`] tiles of so many rows.
+fn begin(tile: usize, rows: usize, pixels: usize) -> usize {
+    (tile * rows).min(pixels - rows)
+}
+
+/// Adds the products of a step to the sums of one tile of pixels and four blocks.
+///
+/// # Safety
+/// Shapes are set; the inputs of as many pixels can be read.
+#[inline(always)]
+unsafe fn add_to_blocks(inputs: *const f32, weights: &Weights) {
+    // SAFETY: the caller's word. Nothing but this module uses tiles between the shapes' beginning and end, so that sums
+    // stay in tiles 0 to 3 from one step to the next.
+    unsafe {
+        asm!(
+            "tileloadd tmm4, [{x} + {pixel}]",
+            "tileloadd tmm5, [{x} + {pixel} + 64]",
+            "tileloadd tmm6, [{w} + {row}]",
+            "tdpbf16ps tmm0, tmm4, tmm6",
+            "tileloadd tmm7, [{w} + {row} + 2048]",
+            "tdpbf16ps tmm1, tmm4, tmm7",
+            "tdpbf16ps tmm0, tmm5, tmm6",
+            "tdpbf16ps tmm1, tmm5, tmm7",
+            "tileloadd tmm6, [{w} + {row} + 4096]",
+            "tdpbf16ps tmm2, tmm4, tmm6",
+            "tileloadd tmm7, [{w} + {row} + 6144]",
+            "tdpbf16ps tmm3, tmm4, tmm7",
+            "tdpbf16ps tmm2, tmm5, tmm6",
+            "tdpbf16ps tmm3, tmm5, tmm7",
+            "tileloadd tmm6, [{w} + {row} + 1024]",
+            "tdpbf16ps tmm0, tmm4, tmm6",
+            "tileloadd tmm7, [{w} + {row} + 3072]",
+            "tdpbf16ps tmm1, tmm4, tmm7",
+            "tileloadd tmm6, [{w} + {row} + 5120]",
+            "tdpbf16ps tmm2, tmm4, tmm6",
+            "tileloadd tmm7, [{w} + {row} + 7168]",
+            "tdpbf16ps tmm3, tmm4, tmm7",
+            x = in(reg) inputs,
+            w = in(reg) weights,
+            pixel = in(reg) OF_PIXEL * size_of::<f32>(),
+            row = in(reg) ROW,
+            out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
+            options(nostack, readonly, preserves_flags),
+        );
+    }
+}
+
+/// Adds the products of a step to the sums of four tiles of pixels and one block.
+///
+/// # Safety
+/// As [`add_to_blocks`]; a tile has `rows` of the `pixels`.
+#[inline(always)]
+unsafe fn add_to_pixels(pixels: usize, rows: usize, inputs: *const f32, weights: &Weights) {
+    // SAFETY: as in `add_to_blocks`.
+    unsafe {
+        let [first, second, third, fourth] = [0, 1, 2, 3].map(|tile| inputs.add(begin(tile, rows, pixels) * OF_PIXEL));
+        asm!(
+            "tileloadd tmm6, [{w} + {row}]",
+            "tileloadd tmm4, [{first} + {pixel}]",
+            "tdpbf16ps tmm0, tmm4, tmm6",
+            "tileloadd tmm5, [{second} + {pixel}]",
+            "tdpbf16ps tmm1, tmm5, tmm6",
+            "tileloadd tmm7, [{w} + {row} + 1024]",
+            "tdpbf16ps tmm0, tmm4, tmm7",
+            "tdpbf16ps tmm1, tmm5, tmm7",
+            "tileloadd tmm4, [{third} + {pixel}]",
+            "tdpbf16ps tmm2, tmm4, tmm6",
+            "tileloadd tmm5, [{fourth} + {pixel}]",
+            "tdpbf16ps tmm3, tmm5, tmm6",
+            "tdpbf16ps tmm2, tmm4, tmm7",
+            "tdpbf16ps tmm3, tmm5, tmm7",
+            "tileloadd tmm4, [{first} + {pixel} + 64]",
+            "tdpbf16ps tmm0, tmm4, tmm6",
+            "tileloadd tmm5, [{second} + {pixel} + 64]",
+            "tdpbf16ps tmm1, tmm5, tmm6",
+            "tileloadd tmm4, [{third} + {pixel} + 64]",
+            "tdpbf16ps tmm2, tmm4, tmm6",
+            "tileloadd tmm5, [{fourth} + {pixel} + 64]",
+            "tdpbf16ps tmm3, tmm5, tmm6",
+            first = in(reg) first,
+            second = in(reg) second,
+            third = in(reg) third,
+            fourth = in(reg) fourth,
+            w = in(reg) weights,
+            pixel = in(reg) OF_PIXEL * size_of::<f32>(),
+            row = in(reg) ROW,
+            out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
+            options(nostack, readonly, preserves_flags),
+        );
+    }
+}
+
+/// Makes tiles of first and of second halves of a step's weights for a block, `[inputs][outputs]`, of 16 bits each. Those
+/// have 11 digits: the first 8 are a half, and the rest another, without rounding.
+///
+/// # Safety
+/// The CPU has the instructions; the weights can be read.
+#[inline(always)]
+unsafe fn put_halves(weights: *const f32, first: &mut [f32; TILE], second: &mut [f32; TILE]) {
+    // SAFETY: the caller's word; there are 16 rows of two inputs, and a tile has as many.
+    unsafe {
+        let upper = _mm512_set1_epi32(0xffff_0000_u32.cast_signed());
+        for row in 0..MOST_ROWS {
+            let weights = weights.add(row * LANES).cast::<__m256i>();
+            let even = _mm512_cvtph_ps(_mm256_loadu_si256(weights));
+            let odd = _mm512_cvtph_ps(_mm256_loadu_si256(weights.add(1)));
+            let even_half = _mm512_and_si512(_mm512_castps_si512(even), upper);
+            let odd_half = _mm512_and_si512(_mm512_castps_si512(odd), upper);
+            let even_rest = _mm512_castps_si512(_mm512_sub_ps(even, _mm512_castsi512_ps(even_half)));
+            let odd_rest = _mm512_castps_si512(_mm512_sub_ps(odd, _mm512_castsi512_ps(odd_half)));
+            let halves = _mm512_or_si512(_mm512_srli_epi32::<16>(even_half), odd_half);
+            let rests = _mm512_or_si512(_mm512_srli_epi32::<16>(even_rest), odd_rest);
+            Avx512::store(first.as_mut_ptr().add(row * LANES), _mm512_castsi512_ps(halves));
+            Avx512::store(second.as_mut_ptr().add(row * LANES), _mm512_castsi512_ps(rests));
+        }
+    }
+}
+
+/// Makes halves of what the `used` rows and columns of windows see, `[copies][steps][pixels][halves]`; zeros outside the
+/// map.
+///
+/// # Safety
+/// The CPU has the instructions; the maps are as long as their shapes say.
+#[inline(always)]
+unsafe fn gather(layer: &Dense, maps: &Maps<'_>, used: &[Range<usize>; 2], copies: &Copies, gathered: &mut [f32]) {
+    let [channels, height, width]: Shape = maps.shape;
+    let [_, columns] = maps.size;
+    let Window { stride, dilation, padding, .. } = layer.window;
+    let steps = channels / TOGETHER;
+    let of_copy = steps * copies.pixels * OF_PIXEL;
+    for (copy, gathered) in gathered.chunks_exact_mut(of_copy).take(copies.count[0] * copies.count[1]).enumerate() {
+        let tap = [used[0].start + copy / copies.count[1], used[1].start + copy % copies.count[1]];
+        for row in 0..copies.pixels / columns {
+            // Above and left of the map these wrap to numbers that are not below its sides.
+            let y = (row * stride[0] + tap[0] * dilation[0]).wrapping_sub(padding.top);
+            for column in 0..columns {
+                let x = (column * stride[1] + tap[1] * dilation[1]).wrapping_sub(padding.left);
+                let is_inside = y < height && x < width;
+                let pixel = row * columns + column;
+                for step in 0..steps {
+                    let to = &mut gathered[(step * copies.pixels + pixel) * OF_PIXEL..][..OF_PIXEL];
+                    if !is_inside {
+                        to.fill(0.0);
+                        continue;
+                    }
+                    for half in 0..2 {
+                        let from = &maps.x[(((2 * step + half) * height + y) * width + x) * LANES..][..LANES];
+                        let to = &mut to[half * LANES / 2..];
+                        // SAFETY: the slices are a block's channels, and where their halves are, of which the second are
+                        // behind the first of both blocks.
+                        unsafe { Halves::<2>::put(Avx512::load(from.as_ptr()), to.as_mut_ptr(), layer.takes.steps) };
+                    }
+                }
+            }
+        }
+    }
+}
