@@ -2,14 +2,14 @@
 //! long with one channel as with all.
 
 use super::fuse::{Draft, Given, Work, count_reads, of, without_unused};
-use super::graph::{Convolution, Window};
+use super::graph::Convolution;
 
-/// What leads from a value to an output: a convolution of 1×1, and a depthwise one after it or none.
+/// What leads from a value to an output: a convolution, and a depthwise one after it or none.
 #[derive(Debug, Clone, Copy)]
 struct Head {
     output: usize,
     input: usize,
-    pointwise: usize,
+    dense: usize,
     depthwise: Option<usize>,
 }
 
@@ -20,18 +20,19 @@ pub(super) fn join(mut drafts: Vec<Draft>, mut outputs: Vec<Given>, lanes: usize
     let ends = outputs.iter().enumerate();
     let mut heads: Vec<Head> = ends.filter_map(|(index, output)| head(&drafts, &reads, index, output.value)).collect();
     while let Some(&first) = heads.first() {
-        let window = |head: Head| head.depthwise.map(|draft| convolution(&drafts[draft]).map(|it| it.window));
-        let is_alike = |head: &Head| head.input == first.input && window(*head) == window(first);
+        let window = |draft: usize| convolution(&drafts[draft]).map(|it| it.window);
+        let windows = |head: &Head| (window(head.dense), head.depthwise.map(window));
+        let is_alike = |head: &Head| head.input == first.input && windows(head) == windows(&first);
         let (alike, others): (Vec<Head>, Vec<Head>) = heads.iter().partition(|head| is_alike(head));
         heads = others;
-        let channels = |head: &Head| drafts[head.pointwise].channels;
+        let channels = |head: &Head| drafts[head.dense].channels;
         let blocks: usize = alike.iter().map(|head| channels(head).div_ceil(lanes)).sum();
         if alike.iter().map(channels).sum::<usize>().div_ceil(lanes) >= blocks {
             continue;
         }
-        let pointwise: Vec<usize> = alike.iter().map(|head| head.pointwise).collect();
+        let dense: Vec<usize> = alike.iter().map(|head| head.dense).collect();
         let depthwise: Vec<usize> = alike.iter().filter_map(|head| head.depthwise).collect();
-        let mut value = join_into_first(&mut drafts, &pointwise);
+        let mut value = join_into_first(&mut drafts, &dense);
         if let Some(&first) = depthwise.first() {
             value = join_into_first(&mut drafts, &depthwise);
             if let Work::Convolution(joined, _) = &mut drafts[first].work {
@@ -57,21 +58,14 @@ fn head(drafts: &[Draft], reads: &[usize], output: usize, mut value: usize) -> O
     };
     let mut depthwise = None;
     let last = convolution(plain(value)?)?;
-    // A convolution of one channel is both.
-    let is_pointwise = |it: &Convolution| it.groups == 1 && it.window == Window::square(1, 1, 0);
-    if !is_pointwise(last) {
-        if last.groups != last.outputs
-            || last.weights.len() != last.outputs * last.window.kernel.iter().product::<usize>()
-        {
-            return None;
-        }
+    if last.groups == last.outputs && last.weights.len() == last.outputs * last.window.kernel.iter().product::<usize>()
+    {
         depthwise = Some(value - 1);
         value = drafts[value - 1].inputs[0];
     }
     let draft = plain(value)?;
-    let first = convolution(draft)?;
-    let is_head = is_pointwise(first) && draft.inputs[0] != 0;
-    is_head.then_some(Head { output, input: draft.inputs[0], pointwise: value - 1, depthwise })
+    let is_head = convolution(draft)?.groups == 1 && draft.inputs[0] != 0;
+    is_head.then_some(Head { output, input: draft.inputs[0], dense: value - 1, depthwise })
 }
 
 fn convolution(draft: &Draft) -> Option<&Convolution> {

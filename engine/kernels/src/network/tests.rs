@@ -410,8 +410,21 @@ fn compare_roughly(graph: &Graph, [height, width]: [usize; 2]) {
     }
 }
 
-/// Outputs of few channels each that read the same map; some with a depthwise convolution, some with a sigmoid.
-fn heads_graph(input_channels: usize, window: Window, heads: &[(usize, bool, bool)]) -> Graph {
+/// How an output looks at a map.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Looks {
+    AtItself,
+    /// A depthwise convolution after that.
+    Separably,
+    AtWindow,
+}
+
+fn looks() -> impl Strategy<Value = Looks> {
+    prop_oneof![Just(Looks::AtItself), Just(Looks::Separably), Just(Looks::AtWindow)]
+}
+
+/// Outputs of few channels each that read the same map; some with a sigmoid.
+fn heads_graph(input_channels: usize, window: Window, heads: &[(usize, Looks, bool)]) -> Graph {
     let convolution = |inputs: usize, outputs: usize, groups: usize, window: Window, seed: usize| {
         let weights = numbers(seed as u64, outputs * inputs / groups * window.kernel[0] * window.kernel[1]);
         // Some without a bias.
@@ -424,9 +437,10 @@ fn heads_graph(input_channels: usize, window: Window, heads: &[(usize, bool, boo
         nodes: vec![node("shared", convolution(input_channels, 20, 1, one, 1), &[Value::Input])],
         outputs: Vec::new(),
     };
-    for (index, &(channels, is_separable, has_sigmoid)) in heads.iter().enumerate() {
-        graph.nodes.push(node(&format!("p{index}"), convolution(20, channels, 1, one, 2 * index), &[Value::Node(0)]));
-        if is_separable {
+    for (index, &(channels, looks, has_sigmoid)) in heads.iter().enumerate() {
+        let at = if looks == Looks::AtWindow { window } else { one };
+        graph.nodes.push(node(&format!("p{index}"), convolution(20, channels, 1, at, 2 * index), &[Value::Node(0)]));
+        if looks == Looks::Separably {
             let depthwise = convolution(channels, channels, channels, window, 2 * index + 1);
             graph.nodes.push(node(&format!("d{index}"), depthwise, &[Value::Node(graph.nodes.len() - 1)]));
         }
@@ -443,7 +457,8 @@ fn heads_graph(input_channels: usize, window: Window, heads: &[(usize, bool, boo
 #[test]
 fn heads_that_look_at_one_pixel_are_joined() {
     for channels in [1, 3] {
-        let heads = [(channels, true, false), (2, true, true), (channels, true, false)];
+        let separable = |channels, has_sigmoid| (channels, Looks::Separably, has_sigmoid);
+        let heads = [separable(channels, false), separable(2, true), separable(channels, false)];
         compare(&heads_graph(20, Window::square(1, 1, 0), &heads), [7, 9]);
     }
 }
@@ -451,13 +466,22 @@ fn heads_that_look_at_one_pixel_are_joined() {
 /// Heads of one stride are one convolution of each kind, and nothing else is.
 #[test]
 fn heads_are_joined() {
-    let heads = [(1, true, true), (1, true, true), (4, true, false), (10, true, false), (3, false, false)];
-    let graph = heads_graph(20, Window::square(3, 1, 1), &heads);
-    let network = Network::compile(graph, Instructions::Portable, Precision::F32).unwrap();
-    let layers = network.explain([9, 9]).unwrap();
-    let shapes: Vec<_> = layers.iter().map(|layer| (layer.name.as_str(), layer.shape[0])).collect();
-    let joined = [("p0 + p1 + p2 + p3", 16), ("d0 + d1 + d2 + d3", 16)];
-    assert_eq!(shapes, [("image", 20), ("shared", 20), joined[0], joined[1], ("p4", 3)]);
+    let layers = |heads: &[(usize, Looks, bool)]| {
+        let graph = heads_graph(20, Window::square(3, 1, 1), heads);
+        let network = Network::compile(graph, Instructions::Portable, Precision::F32).unwrap();
+        let layers = network.explain([9, 9]).unwrap().into_iter().skip(2);
+        layers.map(|layer| (layer.name, layer.shape[0])).collect::<Vec<_>>()
+    };
+    let joined = |names: &str, channels: usize| (names.to_owned(), channels);
+    let [separable, whole] =
+        [Looks::Separably, Looks::AtWindow].map(|looks| [(1, looks, true), (1, looks, true), (4, looks, false)]);
+    let other = (3, Looks::AtItself, false);
+    let dense = joined("p0 + p1 + p2", 6);
+    assert_eq!(
+        layers(&[&separable[..], &[other]].concat()),
+        [dense.clone(), joined("d0 + d1 + d2", 6), joined("p3", 3)]
+    );
+    assert_eq!(layers(&[&whole[..], &[other]].concat()), [dense, joined("p3", 3)]);
 }
 
 proptest! {
@@ -467,7 +491,7 @@ proptest! {
     fn heads(
         input_channels in 5..30_usize,
         window in window(),
-        heads in vec((1..24_usize, any::<bool>(), any::<bool>()), 1..6),
+        heads in vec((1..24_usize, looks(), any::<bool>()), 1..6),
         size in [6..20_usize, 6..20],
     ) {
         compare(&heads_graph(input_channels, window, &heads), size);
