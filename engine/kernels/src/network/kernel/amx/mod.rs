@@ -67,18 +67,32 @@ impl Costs {
         if takes.precision == Precision::F32 && Winograd::can(window) {
             return false;
         }
-        // Tenths of a cycle for each pixel, about. Registers take two products of 16 f32 a cycle, tiles 16 cycles.
+        // Tenths of a cycle for each pixel, about, as they were measured. Registers take two products of 16 f32 a cycle,
+        // tiles 16 cycles, and of second halves with each other none.
+        let is_single = takes.precision == Precision::F32;
         let taps = window.kernel[0] * window.kernel[1];
         let blocks = outputs.div_ceil(LANES);
         let at_once = if takes.precision == Precision::Int8 { 4 } else { 1 };
-        let registers = (5 * taps * inputs / at_once + 20) * blocks;
+        let registers = (11 * taps * inputs / at_once / 2 + 22) * blocks;
         let together = takes.channels_together(LANES);
-        // Of second halves with each other none.
-        let products = if takes.precision == Precision::F32 { 3 } else { 1 };
         let groups = inputs.div_ceil(together);
+        let products = match together {
+            _ if !is_single => 14,
+            LANES => 3 * 10,
+            _ => 3 * 17,
+        };
+        let put = match (is_single, self.is_plain) {
+            (false, true) => 40,
+            (false, false) => 65,
+            (true, true) => 50,
+            (true, false) => 95,
+        };
         let copy = if self.is_given { 0 } else { 70 * groups * together / LANES };
-        let put = if self.is_plain { 40 } else { 65 };
-        let tiles = (14 * taps * groups * products + put) * blocks + copy;
+        // Two blocks are made at once.
+        let made = if blocks == 1 { 1 } else { blocks.next_multiple_of(2) };
+        let tiles = (products * taps * groups + put) * made + copy;
+        // Beside a busy thread of the core, tiles of f32 take more than twice as long, registers half as long again.
+        let tiles = if is_single { tiles * 13 / 10 } else { tiles };
         tiles < registers
     }
 }

@@ -24,6 +24,10 @@ const OF_PIXEL: usize = TOGETHER;
 const STEP_WEIGHTS: usize = TOGETHER * LANES / 2;
 /// Tiles of sums.
 const SUMS: usize = 4;
+/// Rows of a quarter of a tile.
+const QUARTER: usize = MOST_ROWS / 4;
+/// Bytes of weights that are asked for ahead: two steps.
+const AHEAD: usize = 2 * STEP_WEIGHTS * size_of::<f32>();
 /// Below them registers take no longer.
 const LEAST_PIXELS: usize = if cfg!(test) { 1 } else { 6 };
 /// Numbers of what windows see that stay in the second level of the cache beside weights.
@@ -77,184 +81,239 @@ struct Weights([[[f32; TILE]; 2]; SUMS]);
 #[repr(C, align(64))]
 struct Sums([[f32; TILE]; SUMS]);
 
+/// Instructions for tiles, with `{row}` and `{pixel}` the bytes of a row of weights and from a pixel to the next.
+macro_rules! with_tiles {
+    ($($instruction:literal),*; $($name:ident = $value:expr),*) => {
+        asm!(
+            $($instruction,)*
+            "/* {row} {pixel} */",
+            $($name = in(reg) $value,)*
+            row = in(reg) ROW,
+            pixel = in(reg) OF_PIXEL * size_of::<f32>(),
+            out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+            out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
+            options(nostack, preserves_flags),
+        )
+    };
+}
 /// # Safety
 /// The CPU has AMX and the process may use it; the lengths are those that [`Dense::run`] checks; [`pays`].
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,fma")]
 pub(in crate::network::kernel) unsafe fn run(layer: &Dense, maps: &mut Maps<'_>) {
     let pixels = maps.size[0] * maps.size[1];
-    let look = Look::at_itself(pixels, pixels);
-    // The tiles of sums are either of one tile of pixels and some blocks, or of one block and some tiles of pixels.
-    let [blocks_at_once, rows] = if pixels <= MOST_ROWS { [SUMS, pixels] } else { [1, pixels.div_ceil(SUMS)] };
-    let blocks = layer.outputs.div_ceil(LANES);
-    let taps = layer.window.kernel[0] * layer.window.kernel[1];
-    let steps = layer.inputs / TOGETHER;
     let scratch = std::mem::take(&mut maps.scratch);
     let used = layer.used(maps.shape, maps.size);
     let copies = Copies::new(layer, [used[0].len(), used[1].len()], maps.size);
-    // SAFETY: the caller's word. What is gathered has `pixels` pixels a step, and a tile of pixels ends with them or before.
-    // Blocks are below those of the outputs, and weights are of all taps and of inputs that are whole steps.
+    // SAFETY: the caller's word; there is as much scratch as copies ask for, and they are of all that windows see.
     unsafe {
         gather(layer, maps, &used, &copies, scratch);
+        if pixels <= MOST_ROWS {
+            run_blocks::<SUMS>(layer, maps, &used, &copies, scratch);
+        } else {
+            run_blocks::<1>(layer, maps, &used, &copies, scratch);
+        }
+    }
+    maps.scratch = scratch;
+}
+
+/// Sums for `BLOCKS` blocks at once: either of one tile of pixels, or for one block of four.
+///
+/// # Safety
+/// As [`run`]; copies of what the `used` rows and columns of windows see were gathered.
+#[inline(always)]
+unsafe fn run_blocks<const BLOCKS: usize>(
+    layer: &Dense,
+    maps: &mut Maps<'_>,
+    used: &[Range<usize>; 2],
+    copies: &Copies,
+    gathered: &[f32],
+) {
+    let pixels = maps.size[0] * maps.size[1];
+    let look = Look::at_itself(pixels, pixels);
+    let rows = if BLOCKS == 1 { pixels.div_ceil(SUMS) } else { pixels };
+    let begins = [0, 1, 2, 3].map(|tile| (tile * rows).min(pixels - rows));
+    let blocks = layer.outputs.div_ceil(LANES);
+    let taps = layer.window.kernel[0] * layer.window.kernel[1];
+    let groups = layer.inputs / TOGETHER;
+    // Of each step: where its inputs are, and its weights after the first of a block.
+    let [kernel_columns, first_row, first_column] = [layer.window.kernel[1], used[0].start, used[1].start];
+    let places = (0..used[0].len()).flat_map(|down| (0..used[1].len()).map(move |beside| (down, beside)));
+    let steps = places.flat_map(move |(down, beside)| {
+        let tap = (first_row + down) * kernel_columns + first_column + beside;
+        let copy = if copies.count[0] == 1 { beside } else { down * copies.count[1] + beside };
+        (0..groups).map(move |group| {
+            let pixel = (copy * groups + group) * copies.pixels + down * copies.row_step;
+            (pixel * OF_PIXEL, (tap * groups + group) * STEP_WEIGHTS)
+        })
+    });
+    let mut sums = Sums([[0.0; TILE]; SUMS]);
+    let mut weights = [Weights([[[0.0; TILE]; 2]; SUMS]), Weights([[[0.0; TILE]; 2]; SUMS])];
+    // SAFETY: the caller's word. A step has `copies.pixels` pixels, and a tile begins at one of them and ends before their
+    // end; blocks are below those of the outputs; weights are of all taps, of inputs that are whole steps. Nothing but
+    // this module uses tiles as long as their shapes are set: sums stay in tiles 0 to 3, and tiles 4 to 7 from one piece
+    // of a step to the next.
+    unsafe {
         let _shapes = Shapes::set(rows, ROW, 6..8);
-        let mut sums = Sums([[0.0; TILE]; SUMS]);
-        let mut weights = Weights([[[0.0; TILE]; 2]; SUMS]);
-        for block in (0..blocks).step_by(blocks_at_once) {
-            let of_block = |place: usize| {
-                let block = (block + place).min(blocks - 1);
-                layer.weights.numbers().as_ptr().add(block * taps * steps * STEP_WEIGHTS)
-            };
-            asm!(
-                "tilezero tmm0",
-                "tilezero tmm1",
-                "tilezero tmm2",
-                "tilezero tmm3",
-                out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
-                options(nostack, nomem, preserves_flags),
-            );
-            for (down, row) in used[0].clone().enumerate() {
-                for (beside, column) in used[1].clone().enumerate() {
-                    let tap = row * layer.window.kernel[1] + column;
-                    let copy = if copies.count[0] == 1 { beside } else { down * copies.count[1] + beside };
-                    for step in 0..steps {
-                        let pixel = (copy * steps + step) * copies.pixels + down * copies.row_step;
-                        let inputs = scratch.as_ptr().add(pixel * OF_PIXEL);
-                        let place = (tap * steps + step) * STEP_WEIGHTS;
-                        for (block, [first, second]) in weights.0[..blocks_at_once].iter_mut().enumerate() {
-                            let from = of_block(block).add(place);
-                            put_halves(from, first, second);
-                        }
-                        match blocks_at_once {
-                            1 => add_to_pixels(pixels, rows, inputs, &weights),
-                            _ => add_to_blocks(inputs, &weights),
-                        }
-                    }
+        for block in (0..blocks).step_by(BLOCKS) {
+            let mut of_block = [layer.weights.numbers().as_ptr(); SUMS];
+            for (place, weights) in of_block.iter_mut().enumerate() {
+                *weights = weights.add((block + place).min(blocks - 1) * taps * groups * STEP_WEIGHTS);
+            }
+            with_tiles!("tilezero tmm0", "tilezero tmm1", "tilezero tmm2", "tilezero tmm3";);
+            let mut steps = steps.clone();
+            let mut step = steps.next();
+            let [mut now, mut later] = weights.each_mut();
+            if let Some((_, place)) = step {
+                for (halves, from) in now.0.iter_mut().zip(of_block).take(BLOCKS) {
+                    put_halves(from.add(place), halves, 0..MOST_ROWS);
                 }
             }
-            asm!(
+            while let Some((inputs, place)) = step {
+                step = steps.next();
+                // After the last step this makes nothing that is used.
+                let place = step.map_or(place, |(_, place)| place);
+                let inputs = gathered.as_ptr().add(inputs);
+                // Registers make halves of the next step while tiles multiply: as much of both as the CPU looks ahead.
+                for part in 0..SUMS {
+                    if BLOCKS == 1 {
+                        multiply_pixels(part, inputs, &begins, now);
+                        put_halves(of_block[0].add(place), &mut later.0[0], part * QUARTER..(part + 1) * QUARTER);
+                    } else {
+                        multiply_blocks(part, inputs, now);
+                        put_halves(of_block[part].add(place), &mut later.0[part], 0..MOST_ROWS);
+                    }
+                }
+                std::mem::swap(&mut now, &mut later);
+            }
+            with_tiles!(
                 "tilestored [{sums} + {row}], tmm0",
                 "tilestored [{sums} + {row} + 1024], tmm1",
                 "tilestored [{sums} + {row} + 2048], tmm2",
-                "tilestored [{sums} + {row} + 3072], tmm3",
-                sums = in(reg) sums.0.as_mut_ptr(),
-                row = in(reg) ROW,
-                options(nostack, preserves_flags),
+                "tilestored [{sums} + {row} + 3072], tmm3";
+                sums = sums.0.as_mut_ptr()
             );
             for (place, sums) in sums.0.iter().enumerate() {
-                let (block, begin) =
-                    if blocks_at_once == 1 { (block, begin(place, rows, pixels)) } else { (block + place, 0) };
+                let (block, begin) = if BLOCKS == 1 { (block, begins[place]) } else { (block + place, 0) };
                 if block < blocks {
                     finish::<Halves<2>>(layer, maps, block, &look, 0, begin..begin + rows, sums.as_ptr());
                 }
             }
         }
     }
-    maps.scratch = scratch;
 }
 
-/// First pixel of one of [`SUMS`] tiles of so many rows.
-fn begin(tile: usize, rows: usize, pixels: usize) -> usize {
-    (tile * rows).min(pixels - rows)
-}
-
-/// Adds the products of a step to the sums of one tile of pixels and four blocks.
+/// One of four parts of adding the products of a step to the sums of one tile of pixels and four blocks.
 ///
 /// # Safety
-/// Shapes are set; the inputs of as many pixels can be read.
+/// Shapes are set, and the parts follow each other; the inputs of as many pixels can be read.
 #[inline(always)]
-unsafe fn add_to_blocks(inputs: *const f32, weights: &Weights) {
-    // SAFETY: the caller's word. Nothing but this module uses tiles between the shapes' beginning and end, so that sums
-    // stay in tiles 0 to 3 from one step to the next.
+unsafe fn multiply_blocks(part: usize, inputs: *const f32, weights: &Weights) {
+    // SAFETY: the caller's word.
     unsafe {
-        asm!(
-            "tileloadd tmm4, [{x} + {pixel}]",
-            "tileloadd tmm5, [{x} + {pixel} + 64]",
-            "tileloadd tmm6, [{w} + {row}]",
-            "tdpbf16ps tmm0, tmm4, tmm6",
-            "tileloadd tmm7, [{w} + {row} + 2048]",
-            "tdpbf16ps tmm1, tmm4, tmm7",
-            "tdpbf16ps tmm0, tmm5, tmm6",
-            "tdpbf16ps tmm1, tmm5, tmm7",
-            "tileloadd tmm6, [{w} + {row} + 4096]",
-            "tdpbf16ps tmm2, tmm4, tmm6",
-            "tileloadd tmm7, [{w} + {row} + 6144]",
-            "tdpbf16ps tmm3, tmm4, tmm7",
-            "tdpbf16ps tmm2, tmm5, tmm6",
-            "tdpbf16ps tmm3, tmm5, tmm7",
-            "tileloadd tmm6, [{w} + {row} + 1024]",
-            "tdpbf16ps tmm0, tmm4, tmm6",
-            "tileloadd tmm7, [{w} + {row} + 3072]",
-            "tdpbf16ps tmm1, tmm4, tmm7",
-            "tileloadd tmm6, [{w} + {row} + 5120]",
-            "tdpbf16ps tmm2, tmm4, tmm6",
-            "tileloadd tmm7, [{w} + {row} + 7168]",
-            "tdpbf16ps tmm3, tmm4, tmm7",
-            x = in(reg) inputs,
-            w = in(reg) weights,
-            pixel = in(reg) OF_PIXEL * size_of::<f32>(),
-            row = in(reg) ROW,
-            out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
-            options(nostack, readonly, preserves_flags),
-        );
+        match part {
+            0 => with_tiles!(
+                "tileloadd tmm4, [{x} + {pixel}]",
+                "tileloadd tmm5, [{x} + {pixel} + 64]",
+                "tileloadd tmm6, [{w} + {row}]",
+                "tdpbf16ps tmm0, tmm4, tmm6",
+                "tileloadd tmm7, [{w} + {row} + 2048]",
+                "tdpbf16ps tmm1, tmm4, tmm7",
+                "tdpbf16ps tmm0, tmm5, tmm6";
+                x = inputs, w = weights
+            ),
+            1 => with_tiles!(
+                "tdpbf16ps tmm1, tmm5, tmm7",
+                "tileloadd tmm6, [{w} + {row} + 4096]",
+                "tdpbf16ps tmm2, tmm4, tmm6",
+                "tileloadd tmm7, [{w} + {row} + 6144]",
+                "tdpbf16ps tmm3, tmm4, tmm7";
+                w = weights
+            ),
+            2 => with_tiles!(
+                "tdpbf16ps tmm2, tmm5, tmm6",
+                "tdpbf16ps tmm3, tmm5, tmm7",
+                "tileloadd tmm6, [{w} + {row} + 1024]",
+                "tdpbf16ps tmm0, tmm4, tmm6";
+                w = weights
+            ),
+            _ => with_tiles!(
+                "tileloadd tmm7, [{w} + {row} + 3072]",
+                "tdpbf16ps tmm1, tmm4, tmm7",
+                "tileloadd tmm6, [{w} + {row} + 5120]",
+                "tdpbf16ps tmm2, tmm4, tmm6",
+                "tileloadd tmm7, [{w} + {row} + 7168]",
+                "tdpbf16ps tmm3, tmm4, tmm7";
+                w = weights
+            ),
+        }
     }
 }
 
-/// Adds the products of a step to the sums of four tiles of pixels and one block.
+/// One of four parts of adding the products of a step to the sums of four tiles of pixels, which begin at `begins`, and
+/// one block.
 ///
 /// # Safety
-/// As [`add_to_blocks`]; a tile has `rows` of the `pixels`.
+/// As [`multiply_blocks`].
 #[inline(always)]
-unsafe fn add_to_pixels(pixels: usize, rows: usize, inputs: *const f32, weights: &Weights) {
-    // SAFETY: as in `add_to_blocks`.
+unsafe fn multiply_pixels(part: usize, inputs: *const f32, begins: &[usize; SUMS], weights: &Weights) {
+    // SAFETY: the caller's word.
     unsafe {
-        let [first, second, third, fourth] = [0, 1, 2, 3].map(|tile| inputs.add(begin(tile, rows, pixels) * OF_PIXEL));
-        asm!(
-            "tileloadd tmm6, [{w} + {row}]",
-            "tileloadd tmm4, [{first} + {pixel}]",
-            "tdpbf16ps tmm0, tmm4, tmm6",
-            "tileloadd tmm5, [{second} + {pixel}]",
-            "tdpbf16ps tmm1, tmm5, tmm6",
-            "tileloadd tmm7, [{w} + {row} + 1024]",
-            "tdpbf16ps tmm0, tmm4, tmm7",
-            "tdpbf16ps tmm1, tmm5, tmm7",
-            "tileloadd tmm4, [{third} + {pixel}]",
-            "tdpbf16ps tmm2, tmm4, tmm6",
-            "tileloadd tmm5, [{fourth} + {pixel}]",
-            "tdpbf16ps tmm3, tmm5, tmm6",
-            "tdpbf16ps tmm2, tmm4, tmm7",
-            "tdpbf16ps tmm3, tmm5, tmm7",
-            "tileloadd tmm4, [{first} + {pixel} + 64]",
-            "tdpbf16ps tmm0, tmm4, tmm6",
-            "tileloadd tmm5, [{second} + {pixel} + 64]",
-            "tdpbf16ps tmm1, tmm5, tmm6",
-            "tileloadd tmm4, [{third} + {pixel} + 64]",
-            "tdpbf16ps tmm2, tmm4, tmm6",
-            "tileloadd tmm5, [{fourth} + {pixel} + 64]",
-            "tdpbf16ps tmm3, tmm5, tmm6",
-            first = in(reg) first,
-            second = in(reg) second,
-            third = in(reg) third,
-            fourth = in(reg) fourth,
-            w = in(reg) weights,
-            pixel = in(reg) OF_PIXEL * size_of::<f32>(),
-            row = in(reg) ROW,
-            out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
-            options(nostack, readonly, preserves_flags),
-        );
+        let first = inputs.add(begins[0] * OF_PIXEL);
+        let second = inputs.add(begins[1] * OF_PIXEL);
+        let third = inputs.add(begins[2] * OF_PIXEL);
+        let fourth = inputs.add(begins[3] * OF_PIXEL);
+        match part {
+            0 => with_tiles!(
+                "tileloadd tmm6, [{w} + {row}]",
+                "tileloadd tmm4, [{x} + {pixel}]",
+                "tdpbf16ps tmm0, tmm4, tmm6",
+                "tileloadd tmm5, [{y} + {pixel}]",
+                "tdpbf16ps tmm1, tmm5, tmm6",
+                "tileloadd tmm7, [{w} + {row} + 1024]",
+                "tdpbf16ps tmm0, tmm4, tmm7";
+                x = first, y = second, w = weights
+            ),
+            1 => with_tiles!(
+                "tdpbf16ps tmm1, tmm5, tmm7",
+                "tileloadd tmm4, [{x} + {pixel}]",
+                "tdpbf16ps tmm2, tmm4, tmm6",
+                "tileloadd tmm5, [{y} + {pixel}]",
+                "tdpbf16ps tmm3, tmm5, tmm6";
+                x = third, y = fourth
+            ),
+            2 => with_tiles!(
+                "tdpbf16ps tmm2, tmm4, tmm7",
+                "tdpbf16ps tmm3, tmm5, tmm7",
+                "tileloadd tmm4, [{x} + {pixel} + 64]",
+                "tdpbf16ps tmm0, tmm4, tmm6";
+                x = first
+            ),
+            _ => with_tiles!(
+                "tileloadd tmm5, [{x} + {pixel} + 64]",
+                "tdpbf16ps tmm1, tmm5, tmm6",
+                "tileloadd tmm4, [{y} + {pixel} + 64]",
+                "tdpbf16ps tmm2, tmm4, tmm6",
+                "tileloadd tmm5, [{z} + {pixel} + 64]",
+                "tdpbf16ps tmm3, tmm5, tmm6";
+                x = second, y = third, z = fourth
+            ),
+        }
     }
 }
 
-/// Makes tiles of first and of second halves of a step's weights for a block, `[inputs][outputs]`, of 16 bits each. Those
-/// have 11 digits: the first 8 are a half, and the rest another, without rounding.
+/// Makes rows of a tile of first halves and of one of second halves of a step's weights for a block, `[inputs][outputs]`,
+/// of 16 bits each. Those have 11 digits: the first 8 are a half, and the rest another, without rounding.
 ///
 /// # Safety
-/// The CPU has the instructions; the weights can be read.
+/// The CPU has the instructions; the weights of the rows can be read, two inputs each.
 #[inline(always)]
-unsafe fn put_halves(weights: *const f32, first: &mut [f32; TILE], second: &mut [f32; TILE]) {
-    // SAFETY: the caller's word; there are 16 rows of two inputs, and a tile has as many.
+unsafe fn put_halves(weights: *const f32, [first, second]: &mut [[f32; TILE]; 2], rows: Range<usize>) {
+    // SAFETY: the caller's word; a tile has 16 rows. An address that cannot be read may be asked for.
     unsafe {
         let upper = _mm512_set1_epi32(0xffff_0000_u32.cast_signed());
-        for row in 0..MOST_ROWS {
+        for row in rows {
             let weights = weights.add(row * LANES).cast::<__m256i>();
+            _mm_prefetch::<_MM_HINT_T0>(weights.wrapping_byte_add(AHEAD).cast());
             let even = _mm512_cvtph_ps(_mm256_loadu_si256(weights));
             let odd = _mm512_cvtph_ps(_mm256_loadu_si256(weights.add(1)));
             let even_half = _mm512_and_si512(_mm512_castps_si512(even), upper);
