@@ -36,15 +36,21 @@ impl Map {
     }
 }
 
-/// What the nodes of a checked graph give for one image.
+/// The outputs of a checked graph for one image.
 pub(super) fn run(graph: &Graph, image: &Map) -> Result<Vec<Map>, (usize, String)> {
+    Ok(run_with_greatest(graph, image)?.0)
+}
+
+/// Those, and the greatest number of all maps, whatever its sign.
+pub(super) fn run_with_greatest(graph: &Graph, image: &Map) -> Result<(Vec<Map>, f32), (usize, String)> {
     let mut maps: Vec<Map> = Vec::with_capacity(graph.nodes.len());
     for (index, node) in graph.nodes.iter().enumerate() {
         let inputs: Vec<&Map> = node.inputs.iter().map(|value| find(image, &maps, *value)).collect();
         let map = apply(&node.operation, &inputs).map_err(|reason| (index, reason))?;
         maps.push(map);
     }
-    Ok(graph.outputs.iter().map(|output| find(image, &maps, *output).clone()).collect())
+    let greatest = maps.iter().flat_map(|map| &map.values).fold(0.0_f32, |greatest, number| greatest.max(number.abs()));
+    Ok((graph.outputs.iter().map(|output| find(image, &maps, *output).clone()).collect(), greatest))
 }
 
 fn find<'m>(image: &'m Map, maps: &'m [Map], value: Value) -> &'m Map {
