@@ -28,9 +28,9 @@ const SUMS: usize = 4;
 const QUARTER: usize = MOST_ROWS / 4;
 /// Bytes of weights that are asked for ahead: two steps.
 const AHEAD: usize = 2 * STEP_WEIGHTS * size_of::<f32>();
-/// Below them registers take no longer.
+/// With fewer, registers take no longer.
 const LEAST_PIXELS: usize = if cfg!(test) { 1 } else { 6 };
-/// Numbers of what windows see that stay in the second level of the cache beside weights.
+/// Copied numbers that stay in the second level of the cache beside weights.
 const GATHERED_NUMBERS: usize = 160 << 10;
 
 /// Whether it takes less time so than in registers, for outputs of this size.
@@ -51,8 +51,9 @@ pub(in crate::network::kernel) fn scratch_numbers(layer: &Dense, [rows, columns]
     copies.count[0] * copies.count[1] * copies.pixels * layer.inputs / TOGETHER * OF_PIXEL
 }
 
-/// Copies of what windows see: for each column of a window that of each output, so that the outputs of a row are followed
-/// by those of the next. Where windows are a row apart, one copy has all rows.
+/// Copies of what windows see. Each has, for one column of the window, what that column sees of each output's, row after
+/// row: an output is as far from the next of its row as the last of a row from the first of the next, and any outputs one
+/// after the other are a tile. Where windows are one row apart, a copy serves all rows of the window.
 #[derive(Debug, Clone, Copy)]
 struct Copies {
     /// Along rows and columns of the window.
@@ -74,7 +75,7 @@ impl Copies {
     }
 }
 
-/// For each block the halves of a step, as tiles take them.
+/// For each block its first and its second halves of a step's weights, as tiles take them.
 #[repr(C, align(64))]
 struct Weights([[[f32; TILE]; 2]; SUMS]);
 
@@ -96,6 +97,7 @@ macro_rules! with_tiles {
         )
     };
 }
+
 /// # Safety
 /// The CPU has AMX and the process may use it; the lengths are those that [`Dense::run`] checks; [`pays`].
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,fma")]
