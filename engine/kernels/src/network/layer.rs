@@ -300,7 +300,7 @@ impl Builder<'_> {
             channels: [group_inputs, group_outputs],
             is_given,
             is_plain: ends.is_plain,
-            has_half_weights: has_tiles && Dense::keeps_half_weights(&weights),
+            weights: &weights,
         };
         let pays = has_tiles && costs.are_less(&window, for_tiles);
         // Where there are tiles, products of bf16 in registers take as long as two of f32.

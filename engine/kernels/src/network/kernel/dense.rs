@@ -63,7 +63,7 @@ enum Way {
     #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
     Tiles,
     /// In tiles, at copies.
-    #[cfg(target_arch = "x86_64")]
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
     SmallMap,
     /// A pixel at itself: a tile is any pixels one after the other.
     Flat,
@@ -292,7 +292,7 @@ impl Dense {
             #[cfg(target_arch = "x86_64")]
             Way::SmallMap => return amx::small_map::scratch_numbers(self, [rows, columns]),
             #[cfg(not(target_arch = "x86_64"))]
-            Way::Tiles => unreachable!("there are none in {width} columns"),
+            Way::Tiles | Way::SmallMap => unreachable!("there are none in {width} columns"),
             Way::Flat | Way::Rows => return 0,
             Way::Winograd(square) => {
                 let channels = [self.inputs, self.outputs];
@@ -337,7 +337,6 @@ impl Dense {
         match self.way(instructions, size) {
             Way::Winograd(Square::Four) => "winograd".into(),
             Way::Winograd(Square::Two) => "winograd of 2×2".into(),
-            #[cfg(target_arch = "x86_64")]
             Way::SmallMap => "gathered in tiles bf16×2".into(),
             Way::Tiles => format!("tiles {}", if precision == Precision::F32 { "bf16×2" } else { precision.name() }),
             _ if precision != Precision::F32 => format!("dense {}", precision.name()),
@@ -374,7 +373,8 @@ impl Dense {
         maps.check(lanes, self.outputs, [pieces, 1]);
         assert!(maps.are_whole() || self.has_bands() && maps.have_rows_of(&self.window) && maps.band.is_flat());
         assert!(maps.scratch.len() >= self.scratch_numbers(instructions, width, maps.size));
-        if let Way::Winograd(square) = self.way(instructions, maps.size) {
+        let way = self.way(instructions, maps.size);
+        if let Way::Winograd(square) = way {
             let winograd = self.winograd(square, lanes);
             // SAFETY: the CPU has the instructions, and maps and scratch are as long as their shapes say.
             unsafe { winograd.run(instructions, self.bias.numbers(), &self.bend, maps) };
@@ -384,9 +384,9 @@ impl Dense {
         unsafe {
             match self.takes.precision {
                 #[cfg(target_arch = "x86_64")]
-                _ if self.takes.are_for_tiles() => amx::run(self, maps),
+                _ if way == Way::Tiles => amx::run(self, maps),
                 #[cfg(target_arch = "x86_64")]
-                _ if amx::small_map::pays(self, instructions, maps.size) => amx::small_map::run(self, maps),
+                _ if way == Way::SmallMap => amx::small_map::run(self, maps),
                 #[cfg(target_arch = "x86_64")]
                 Precision::F32 if self.has_half_weights => dense_half_weights(instructions, self, maps),
                 Precision::F32 => dense(instructions, instructions, self, maps),
@@ -489,8 +489,8 @@ unsafe fn run_dense<T: Products>(instructions: Instructions, layer: &Dense, maps
     let way = layer.way(instructions, maps.size);
     let most = most_together(instructions, pixels);
     let tiles = match way {
+        Way::Flat | Way::Gathered | Way::Winograd(_) | Way::Tiles | Way::SmallMap => Tiles::new(1, pixels, most),
         Way::Rows => Tiles::new(maps.size[0], maps.size[1], T::Lanes::PIXELS),
-        _ => Tiles::new(1, pixels, most),
     };
     let at_once = layer.tiles_at_once(lanes, most);
     let gathered_of_pixel = layer.gathered_of_pixel(lanes);
@@ -533,7 +533,7 @@ unsafe fn run_dense<T: Products>(instructions: Instructions, layer: &Dense, maps
                             let pixel = row * maps.shape[2] + column;
                             (maps.x.as_ptr().add(pixel * lanes), kernel, steps, map_step)
                         }
-                        _ => {
+                        Way::Gathered | Way::Winograd(_) | Way::Tiles | Way::SmallMap => {
                             let place = (tile - first) * most * gathered_of_pixel;
                             let pixels = size * lanes / piece_channels;
                             let window = [used[0].len(), used[1].len()];

@@ -21,6 +21,7 @@ pub(super) use weights::packed;
 
 use crate::network::Precision;
 use crate::network::graph::Window;
+use crate::network::kernel::dense::Dense;
 use crate::network::kernel::winograd::Winograd;
 use crate::network::lanes::Pieces;
 
@@ -39,53 +40,46 @@ fn halves(precision: Precision) -> usize {
 
 /// What the time of a convolution depends on.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::network) struct Costs {
+pub(in crate::network) struct Costs<'a> {
     /// Inputs and outputs of a group.
     pub(in crate::network) channels: [usize; 2],
     /// Whether its map comes in the pieces that it takes.
     pub(in crate::network) is_given: bool,
     /// Whether its sums are its outputs.
     pub(in crate::network) is_plain: bool,
-    /// Whether its weights would be kept in 16 bits.
-    pub(in crate::network) has_half_weights: bool,
+    pub(in crate::network) weights: &'a [f32],
 }
 
-impl Costs {
+impl Costs<'_> {
     /// Whether they are less than with AVX-512; `takes` are the pieces for tiles.
     pub(in crate::network) fn are_less(&self, window: &Window, takes: Pieces) -> bool {
         let [inputs, outputs] = self.channels;
-        // Those have tiles for small maps.
-        if takes.precision == Precision::F32 && self.has_half_weights && !window.has_one_place() {
-            return false;
-        }
+        let is_single = takes.precision == Precision::F32;
         // Tests have few channels.
-        if cfg!(test) {
-            return true;
-        }
+        let is_test = cfg!(test);
         // Three products of halves for each place of a window take longer than what Winograd leaves of them, where another
-        // thread of the core keeps it busy.
-        if takes.precision == Precision::F32 && Winograd::can(window) {
+        // thread of the core keeps it busy. Weights of 16 bits have tiles for small maps.
+        if is_single
+            && !window.has_one_place()
+            && (Winograd::can(window) && !is_test || Dense::keeps_half_weights(self.weights))
+        {
             return false;
+        }
+        if is_test {
+            return true;
         }
         // Tenths of a cycle for each pixel, about, as they were measured. Registers take two products of 16 f32 a cycle,
         // tiles 16 cycles, and of second halves with each other none.
-        let is_single = takes.precision == Precision::F32;
         let taps = window.kernel[0] * window.kernel[1];
         let blocks = outputs.div_ceil(LANES);
         let at_once = if takes.precision == Precision::Int8 { 4 } else { 1 };
         let registers = (11 * taps * inputs / at_once / 2 + 22) * blocks;
         let together = takes.channels_together(LANES);
         let groups = inputs.div_ceil(together);
-        let products = match together {
-            _ if !is_single => 14,
-            LANES => 3 * 10,
-            _ => 3 * 17,
-        };
-        let put = match (is_single, self.is_plain) {
-            (false, true) => 40,
-            (false, false) => 65,
-            (true, true) => 50,
-            (true, false) => 95,
+        let (products, put) = if is_single {
+            (3 * if together == LANES { 10 } else { 17 }, if self.is_plain { 50 } else { 95 })
+        } else {
+            (14, if self.is_plain { 40 } else { 65 })
         };
         let copy = if self.is_given { 0 } else { 70 * groups * together / LANES };
         // Two blocks are made at once.

@@ -20,9 +20,9 @@ pub(super) struct Shapes(());
 
 impl Shapes {
     /// # Safety
-    /// The CPU has AMX and the process may use it; `rows` is from 1 to 16. A thread has one at a time.
-    pub(super) unsafe fn set(rows: usize, row: usize, weights: Range<usize>) -> Self {
-        let inputs = row;
+    /// The CPU has AMX and the process may use it; `rows` is from 1 to 16, and `inputs`, the bytes of a row of inputs, to
+    /// 64. A thread has one at a time.
+    pub(super) unsafe fn set(rows: usize, inputs: usize, weights: Range<usize>) -> Self {
         #[repr(C, align(64))]
         struct Configuration([u8; 64]);
         let mut configuration = Configuration([0; 64]);
