@@ -103,6 +103,8 @@ pub(super) fn steps(
     }
     let mut steps = builder.steps;
     give_pieces(instructions, &mut steps, outputs);
+    #[cfg(target_arch = "x86_64")]
+    give_f16(instructions, &mut steps, outputs);
     give_offsets(lanes(instructions), &mut steps, outputs);
     Ok(steps)
 }
@@ -143,6 +145,21 @@ fn give_pieces(instructions: Instructions, steps: &mut [Step], outputs: &[Given]
             _ => return,
         }
         dense.is_given = true;
+    });
+}
+
+/// Lets convolutions of bytes give numbers of 16 bits to the depthwise ones that make bytes of them.
+#[cfg(target_arch = "x86_64")]
+fn give_f16(instructions: Instructions, steps: &mut [Step], outputs: &[Given]) {
+    for_sole_readers(steps, outputs, |before, step| {
+        if let (Kernel::Dense(dense, None), Kernel::Depthwise(depthwise)) = (&mut before.kernel, &mut step.kernel)
+            && before.residual.is_none()
+            && step.residual.is_none()
+            && let Some(units) = dense.units()
+            && depthwise.take_f16(instructions, &units)
+        {
+            dense.give_f16(&units);
+        }
     });
 }
 
@@ -447,6 +464,7 @@ impl Step {
     /// In which pieces its map is.
     pub(super) fn gives(&self) -> Pieces {
         match &self.kernel {
+            Kernel::Dense(dense, _) => dense.gives,
             Kernel::Depthwise(depthwise) => depthwise.gives,
             Kernel::First(first) => first.gives,
             Kernel::Upsample(upsample) => upsample.gives,
@@ -534,7 +552,7 @@ impl Step {
             Kernel::Depthwise(Depthwise { window: first, is_pooled: true, .. }) => {
                 format!("{}, max pool 2×2 /2", window("depthwise", first))
             }
-            Kernel::Depthwise(depthwise) => window("depthwise", &depthwise.window),
+            Kernel::Depthwise(depthwise) => window(depthwise.name(), &depthwise.window),
             Kernel::Elementwise(_) => "elementwise".into(),
             Kernel::Pad(..) => "pad".into(),
             Kernel::Pool(pool) => match pool.taken {

@@ -343,6 +343,83 @@ fn compare_pieces(
     assert!(difference <= 1e-5, "{instructions:?} {precision:?}: {difference} in {:?}", network.explain(size));
 }
 
+fn between_bytes([inputs, channels]: [usize; 2], window: Window, slopes: [f32; 2], size: [usize; 2], zero: u8) {
+    let few = |seed, count, most: f32| numbers(seed, count).iter().map(|x| (x * most).round()).collect::<Vec<f32>>();
+    let convolution = |groups, window, weights| {
+        Operation::Convolution(Convolution { outputs: channels, groups, window, weights, bias: numbers(2, channels) })
+    };
+    let bend = |slope: f32| match slope {
+        0.0 => Operation::Activation(Activation::Relu),
+        // Bounds that some numbers are beyond.
+        6.0 => Operation::Activation(Activation::Clip { low: 0.0, high: 2e4 }),
+        // Channels of their own.
+        _ => Operation::Activation(Activation::PRelu(
+            numbers(3, channels).iter().map(|x| slope * (1.0 + x) / 2.0).collect(),
+        )),
+    };
+    let pointwise = Window::square(1, 1, 0);
+    let mut weights = few(1, channels * inputs, 127.0);
+    weights.chunks_exact_mut(inputs).for_each(|weights| weights[0] = 127.0);
+    // As training leaves some behind.
+    weights[inputs..2 * inputs].fill(1e-20);
+    let mut nodes = vec![node("p", convolution(1, pointwise, weights), &[Value::Input])];
+    let mut push = |name: &str, operation: Operation| {
+        let last = Value::Node(nodes.len() - 1);
+        nodes.push(node(name, operation, &[last]));
+    };
+    push("b", bend(slopes[0]));
+    let taps = window.kernel[0] * window.kernel[1];
+    push("d", convolution(channels, window, numbers(4, channels * taps)));
+    push("e", bend(slopes[1]));
+    let mut graph = Graph { input_channels: inputs, outputs: vec![Value::Node(nodes.len() - 1)], nodes };
+    let shape = [inputs, size[0], size[1]];
+    let zero = f32::from(zero);
+    let values = numbers(5, shape.iter().product()).iter().map(|x| ((x + 1.0) * 127.5).round() - zero).collect();
+    let image = Map { shape, values };
+    let Ok((expected, greatest)) = reference::run_with_greatest(&graph, &image) else { return };
+    let ends = |map: &Map| map.values.iter().fold([0.0_f32; 2], |[low, high], &x| [low.min(x), high.max(x)]);
+    let range = ends(&expected[0]);
+    let identity = (0..channels * channels).map(|place| if place % (channels + 1) == 0 { 1.0 } else { 0.0 }).collect();
+    let identity = Operation::Convolution(Convolution {
+        outputs: channels,
+        groups: 1,
+        window: pointwise,
+        weights: identity,
+        bias: vec![],
+    });
+    graph.nodes.push(node("i", identity, &graph.outputs));
+    graph.outputs = vec![Value::Node(graph.nodes.len() - 1)];
+    nodes_after(&mut graph);
+    let is_of_three = window == Window::square(3, 1, 1) || window == Window::square(3, 2, 1);
+    for instructions in available().filter(|instructions| Precision::Int8.is_available(*instructions)) {
+        let mut ranges = Ranges::new();
+        let layers = Network::compile(graph.clone(), instructions, Precision::F32).unwrap().explain(size).unwrap();
+        for layer in layers {
+            ranges.widen(&layer.name, if layer.name.starts_with('i') { range } else { [-zero, 255.0 - zero] });
+        }
+        let network = Network::compile_int8(graph.clone(), instructions, &ranges).unwrap();
+        let kernels: Vec<_> = network.explain(size).unwrap().into_iter().map(|layer| layer.kernel).collect();
+        // Tiles take these pieces from others.
+        let is_given = channels == 32 || channels.is_multiple_of(64);
+        #[cfg(target_arch = "x86_64")]
+        if is_of_three && is_given && lanes::F16::are_available(instructions) {
+            assert!(kernels.iter().any(|kernel| kernel.contains("depthwise f16")), "{kernels:?}");
+        }
+        let mut workspace = Workspace::new();
+        let outputs = network.run(&image.values, size, &mut workspace).unwrap();
+        #[cfg(unix)]
+        run_guarded(&network, &image, &outputs);
+        // Half of what bytes are apart, and 16 bits of what is summed.
+        let bound = (range[1] - range[0]) / 255.0 * 0.51 + greatest * 4e-3;
+        for (output, expected) in outputs.get(0).unwrap().values.iter().zip(&expected[0].values) {
+            assert!(
+                (output - expected).abs() <= bound,
+                "{instructions:?}: {output} not {expected} ± {bound} in {kernels:?}"
+            );
+        }
+    }
+}
+
 /// Layers that may run in bands, one after the other: each a convolution of 1×1 to so many channels, depthwise with
 /// a window, a pool, or a depthwise convolution and a pool that run together.
 fn chain_graph([input_channels, first]: [usize; 2], layers: &[(u8, usize, Window)]) -> Graph {
@@ -640,6 +717,19 @@ proptest! {
         for instructions in available().filter(|instructions| Precision::Int8.is_available(*instructions)) {
             compare_pieces(&graph, &image, (instructions, Precision::Int8), [-zero, 255.0 - zero], &expected[0]);
         }
+    }
+
+    /// What goes from a convolution of bytes to a depthwise one in 16 bits is as near as bytes and 16 bits are: its bytes
+    /// are given out by weights of 1.
+    #[test]
+    fn depthwise_convolutions_between_bytes(
+        (rows, inputs) in (1..5_usize, 5..70_usize),
+        window in prop_oneof![Just(Window::square(3, 1, 1)), Just(Window::square(3, 2, 1)), window()],
+        slopes in [(); 2].map(|()| prop_oneof![Just(1.0_f32), Just(0.0), Just(6.0), -1.5..1.5_f32]),
+        size in [1..20_usize, 1..34],
+        zero in 0..=255_u8,
+    ) {
+        between_bytes([inputs, 32 * rows], window, slopes, size, zero);
     }
 
     /// Large enough that it pays to do them by squares.

@@ -5,6 +5,8 @@ use std::ops::Range;
 use std::sync::OnceLock;
 
 use super::depthwise::within;
+#[cfg(target_arch = "x86_64")]
+use super::f16;
 use super::finish::{Bend, per_channel};
 use super::tile::{Finish, Sum, Tiles, WIDE_PIXELS, blocks_at_once, has_wide_tile, sum, with_tile};
 use super::weights::{are_halves, halved, of_halved, packed};
@@ -15,6 +17,8 @@ use crate::network::Precision;
 use crate::network::bands::Band;
 use crate::network::fuse::of;
 use crate::network::graph::{Padding, Window};
+#[cfg(target_arch = "x86_64")]
+use crate::network::lanes::F16;
 use crate::network::lanes::{Lanes, Pieces, Products, Single, with_lanes};
 use crate::network::memory::Memory;
 use crate::network::shape::Shape;
@@ -36,7 +40,9 @@ pub(in crate::network) struct Dense {
     pub(in crate::network) takes: Pieces,
     /// Whether its map is in such pieces already.
     pub(in crate::network) is_given: bool,
-    /// [`packed`], or for tiles [`amx::packed`].
+    /// In which pieces it gives its map: f32, or of 16 bits where it takes bytes.
+    pub(in crate::network) gives: Pieces,
+    /// [`packed`], or for tiles [`amx::packed`], which [`give_f16`](Self::give_f16) orders anew.
     pub(super) weights: Memory,
     /// Whether they are [`halved`].
     pub(super) has_half_weights: bool,
@@ -47,6 +53,12 @@ pub(in crate::network) struct Dense {
     /// In blocks: what sums of products of bytes are multiplied by.
     pub(super) scales: Memory,
     pub(in crate::network) bend: Bend,
+    /// The least and the greatest sum of products of bytes that each output can have; none for other numbers.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
+    reach: Vec<[i32; 2]>,
+    /// How sums of tiles become such numbers, where it gives those of 16 bits.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) from_tiles: Option<f16::FromTiles>,
     /// `[outputs, inputs, 3, 3]`, where they may be needed for what follows and are not packed as f32.
     plain_weights: Vec<f32>,
     /// Made when a size is met for which it pays, with squares of 4×4 and of 2×2.
@@ -164,13 +176,17 @@ impl Dense {
         let has_half_weights = halves.is_some();
         let bias: Vec<f32> = (0..outputs).map(|output| of(bias, output)).collect();
         let (mut starts, mut scales) = (bias.clone(), vec![1.0; outputs]);
+        let mut reach = Vec::new();
         if is_bytes {
             for output in 0..outputs {
                 let places = (0..inputs).flat_map(|input| (0..taps).map(move |tap| (input, tap)));
-                let sum: i32 = places.map(|(input, tap)| weight(output, input, tap) as i32).sum();
+                let weights = places.map(|(input, tap)| weight(output, input, tap) as i32);
+                let add = |[below, above]: [i32; 2], weight: i32| [below + weight.min(0), above + weight.max(0)];
+                let [below, above] = weights.fold([0, 0], add);
                 // All inputs have the byte of zero added, also those beside the map.
-                starts[output] = f32::from_bits((-i32::from(takes.steps.zero) * sum).cast_unsigned());
+                starts[output] = f32::from_bits((-i32::from(takes.steps.zero) * (below + above)).cast_unsigned());
                 scales[output] = 1.0 / (per_weight[output] * takes.steps.per_unit);
+                reach.push([below, above].map(|sum| sum * i32::from(u8::MAX)));
             }
         }
         let [starts, bias, scales] = [starts, bias, scales].map(|numbers| per_channel(&numbers, outputs, lanes));
@@ -186,14 +202,54 @@ impl Dense {
             window,
             takes,
             is_given,
+            gives: Pieces::F32,
             weights,
             has_half_weights,
             starts,
             bias,
             scales,
             bend,
+            reach,
+            #[cfg(target_arch = "x86_64")]
+            from_tiles: None,
             plain_weights,
             winograd,
+        }
+    }
+
+    /// In what each channel is counted, if this gives numbers of 16 bits; `None` where it cannot.
+    #[cfg(target_arch = "x86_64")]
+    pub(in crate::network) fn units(&self) -> Option<Vec<f16::Unit>> {
+        if self.reach.is_empty() || !self.is_pointwise() || !self.outputs.is_multiple_of(f16::TOGETHER) {
+            return None;
+        }
+        let unit = |output: usize| {
+            let [start, scale, bias] =
+                [&self.starts, &self.scales, &self.bias].map(|numbers| numbers.numbers()[output]);
+            f16::Unit::new(self.reach[output], start.to_bits().cast_signed(), [scale, bias], &self.bend, output)
+        };
+        (0..self.outputs).map(unit).collect()
+    }
+
+    /// Gives numbers of 16 bits from now on, in its [`units`](Self::units).
+    #[cfg(target_arch = "x86_64")]
+    pub(in crate::network) fn give_f16(&mut self, units: &[f16::Unit]) {
+        self.gives = Pieces::F16;
+        if self.takes.are_for_tiles() {
+            let [starts, bias] = [&self.starts, &self.bias].map(|numbers| numbers.numbers());
+            self.from_tiles = Some(f16::FromTiles::new(units, starts, bias, &self.bend));
+            let of_block = self.weights.len() / (self.outputs / amx::LANES);
+            f16::order_for_tiles(&mut self.weights, of_block);
+            return;
+        }
+        if let Bend::Bounds(low, high) = &mut self.bend {
+            // All have the same then.
+            *low *= units[0].per_one;
+            *high *= units[0].per_one;
+        }
+        for (output, unit) in units.iter().enumerate() {
+            self.scales.numbers_mut()[output] *= unit.per_one;
+            self.bias.numbers_mut()[output] *= unit.per_one;
         }
     }
 
@@ -370,9 +426,11 @@ impl Dense {
         assert_eq!(channels, self.inputs);
         assert_eq!(self.window.count([height, width]), Ok(maps.size));
         let pieces = if self.is_given { self.takes.channels() } else { 1 };
-        maps.check(lanes, self.outputs, [pieces, 1]);
+        maps.check(lanes, self.outputs, [pieces, self.gives.channels()]);
         assert!(maps.are_whole() || self.has_bands() && maps.have_rows_of(&self.window) && maps.band.is_flat());
         assert!(maps.scratch.len() >= self.scratch_numbers(instructions, width, maps.size));
+        #[cfg(target_arch = "x86_64")]
+        assert!(self.gives != Pieces::F16 || F16::are_available(instructions));
         let way = self.way(instructions, maps.size);
         if let Way::Winograd(square) = way {
             let winograd = self.winograd(square, lanes);
@@ -392,6 +450,8 @@ impl Dense {
                 Precision::F32 => dense(instructions, instructions, self, maps),
                 #[cfg(target_arch = "x86_64")]
                 Precision::Bf16 => dense_bf16(instructions, self, maps),
+                #[cfg(target_arch = "x86_64")]
+                Precision::Int8 if self.gives == Pieces::F16 => dense_int8_to_f16(instructions, self, maps),
                 #[cfg(target_arch = "x86_64")]
                 Precision::Int8 => dense_int8(instructions, self, maps),
                 #[cfg(not(target_arch = "x86_64"))]
@@ -470,6 +530,15 @@ unsafe fn dense_bf16(instructions: Instructions, layer: &Dense, maps: &mut Maps<
 unsafe fn dense_int8(instructions: Instructions, layer: &Dense, maps: &mut Maps<'_>) {
     // SAFETY: the caller's word; the instructions are enabled.
     unsafe { run_dense::<crate::network::lanes::Int8>(instructions, layer, maps) }
+}
+
+/// # Safety
+/// As `dense_int8`.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,fma")]
+unsafe fn dense_int8_to_f16(instructions: Instructions, layer: &Dense, maps: &mut Maps<'_>) {
+    // SAFETY: the caller's word; the instructions are enabled.
+    unsafe { run_dense::<crate::network::lanes::Int8ToF16>(instructions, layer, maps) }
 }
 
 #[inline(always)]
@@ -560,7 +629,7 @@ unsafe fn run_dense<T: Products>(instructions: Instructions, layer: &Dense, maps
                         weights_steps: [kernel[1] * tap_weights, tap_weights],
                         weights_step: block_weights,
                     };
-                    let place = (block * y_pixels + y_first + pixel) * lanes;
+                    let place = layer.gives.place(lanes, block, y_pixels) + (y_first + pixel) * lanes;
                     let residual_place = (block * residual_pixels + residual_first + pixel) * lanes;
                     let residual_blocks = residual_blocks.saturating_sub(block);
                     let finish = Finish {

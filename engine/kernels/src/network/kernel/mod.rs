@@ -8,6 +8,8 @@ pub(super) mod amx;
 pub(super) mod dense;
 pub(super) mod depthwise;
 pub(super) mod elementwise;
+#[cfg(target_arch = "x86_64")]
+pub(super) mod f16;
 pub(super) mod finish;
 pub(super) mod first;
 pub(super) mod layout;

@@ -48,7 +48,7 @@ pub(super) struct Finish<'a> {
     /// Index of the tile's first block.
     pub(super) block: usize,
     pub(super) y: *mut f32,
-    /// From a block to the next.
+    /// From a block to the next; from two that are together to the next two.
     pub(super) y_step: usize,
 }
 
@@ -204,15 +204,15 @@ unsafe fn end<T: Products, const P: usize, const B: usize>(mut sums: [[Register<
                 }
             }
         }
-        with_bend!(finish.bend, bend => store::<T::Lanes, P, B>(sums, finish, bend));
+        with_bend!(finish.bend, bend => store::<T, P, B>(sums, finish, bend));
     }
 }
 
 /// # Safety
 /// As for [`sum`].
 #[inline(always)]
-unsafe fn store<L: Lanes, const P: usize, const B: usize>(
-    sums: [[L::Register; B]; P],
+unsafe fn store<T: Products, const P: usize, const B: usize>(
+    sums: [[Register<T>; B]; P],
     finish: &Finish<'_>,
     bend: BendAt<'_>,
 ) {
@@ -220,8 +220,8 @@ unsafe fn store<L: Lanes, const P: usize, const B: usize>(
     unsafe {
         for block in 0..B {
             for pixel in 0..P {
-                let y = bend.apply::<L>(finish.block + block, sums[pixel][block]);
-                L::store(finish.y.add(block * finish.y_step + pixel * L::LANES), y);
+                let y = bend.apply::<T::Lanes>(finish.block + block, sums[pixel][block]);
+                T::give(y, finish.y.add(T::block_place(block, finish.y_step) + pixel * T::Lanes::LANES));
             }
         }
     }

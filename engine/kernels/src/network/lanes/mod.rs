@@ -7,6 +7,8 @@ mod avx512;
 #[cfg(target_arch = "x86_64")]
 mod bf16;
 #[cfg(target_arch = "x86_64")]
+mod f16;
+#[cfg(target_arch = "x86_64")]
 mod half_weights;
 #[cfg(target_arch = "x86_64")]
 mod int8;
@@ -21,6 +23,8 @@ pub(super) use avx2::Avx2;
 pub(super) use avx512::Avx512;
 #[cfg(target_arch = "x86_64")]
 pub(super) use bf16::{Bf16, Halves};
+#[cfg(target_arch = "x86_64")]
+pub(super) use f16::{F16, Int8ToF16};
 #[cfg(target_arch = "x86_64")]
 pub(super) use half_weights::HalfWeights;
 #[cfg(target_arch = "x86_64")]
@@ -69,6 +73,15 @@ pub(super) trait Lanes: Copy {
     unsafe fn max(a: Self::Register, b: Self::Register) -> Self::Register;
     /// Likewise.
     unsafe fn min(a: Self::Register, b: Self::Register) -> Self::Register;
+    /// A number as it is, or times its slope where it is negative.
+    #[inline(always)]
+    unsafe fn bend(x: Self::Register, slope: Self::Register) -> Self::Register {
+        // SAFETY: the caller has the instructions.
+        unsafe {
+            let zero = Self::splat(0.0);
+            Self::multiply_add(Self::min(x, zero), slope, Self::max(x, zero))
+        }
+    }
     /// `a · 2^n`, for the whole number n that the lowest 9 bits of `n` hold.
     unsafe fn scale_by_power(a: Self::Register, n: Self::Register) -> Self::Register;
 

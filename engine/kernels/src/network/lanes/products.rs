@@ -48,6 +48,21 @@ pub(in crate::network) trait Products: Put {
     /// # Safety
     /// The scales and the bias of the block can be read.
     unsafe fn end(sum: Register<Self>, scales: *const f32, bias: *const f32) -> Register<Self>;
+    /// From where the numbers of a first block of outputs go to where those of another do, `step` being from one to the
+    /// next where each has a map of its own.
+    #[inline(always)]
+    fn block_place(block: usize, step: usize) -> usize {
+        block * step
+    }
+    /// Puts outputs into the map.
+    ///
+    /// # Safety
+    /// They can be written.
+    #[inline(always)]
+    unsafe fn give(numbers: Register<Self>, to: *mut f32) {
+        // SAFETY: the caller's word.
+        unsafe { Self::Lanes::store(to, numbers) }
+    }
 }
 
 /// Numbers side by side, or pieces.
@@ -82,12 +97,17 @@ pub(in crate::network) struct Pieces {
     pub(in crate::network) steps: Steps,
     /// For [tiles](super::super::kernel::amx), the blocks whose pieces of a pixel are together; 0 for registers.
     tile_blocks: usize,
+    /// Whether they are f32 rounded to 16 bits, two blocks of a pixel together.
+    is_f16: bool,
 }
 
 impl Pieces {
     /// Numbers as they are.
     pub(in crate::network) const F32: Self =
-        Self { precision: Precision::F32, steps: Steps { per_unit: 1.0, zero: 0 }, tile_blocks: 0 };
+        Self { precision: Precision::F32, steps: Steps { per_unit: 1.0, zero: 0 }, tile_blocks: 0, is_f16: false };
+    /// Numbers in 16 bits (IEEE 754 binary16), of whole pairs of blocks: what one kernel gives and another takes, and none
+    /// multiplies by weights of such pieces.
+    pub(in crate::network) const F16: Self = Self { is_f16: true, ..Self::F32 };
     pub(in crate::network) const BF16: Self = Self { precision: Precision::Bf16, ..Self::F32 };
 
     pub(in crate::network) fn int8(steps: Steps) -> Self {
@@ -112,6 +132,7 @@ impl Pieces {
     /// Channels for each piece; the two halves of an f32 that tiles take are a piece together.
     pub(in crate::network) fn channels(self) -> usize {
         match self.precision {
+            Precision::F32 if self.is_f16 => 2,
             Precision::F32 => 1,
             Precision::Bf16 => 2,
             Precision::Int8 => 4,
@@ -120,7 +141,7 @@ impl Pieces {
 
     /// Blocks whose pieces of a pixel are together.
     pub(in crate::network) fn blocks_together(self) -> usize {
-        self.tile_blocks.max(1)
+        if self.is_f16 { 2 } else { self.tile_blocks.max(1) }
     }
 
     /// Channels of which pieces are read at once.

@@ -26,7 +26,7 @@ use crate::network::kernel::winograd::Winograd;
 use crate::network::lanes::Pieces;
 
 /// Channels of a block, as for AVX-512.
-const LANES: usize = 16;
+pub(super) const LANES: usize = 16;
 /// Numbers of a tile of weights.
 const TILE: usize = 256;
 
@@ -76,10 +76,11 @@ impl Costs<'_> {
         let registers = (11 * taps * inputs / at_once / 2 + 22) * blocks;
         let together = takes.channels_together(LANES);
         let groups = inputs.div_ceil(together);
-        let (products, put) = if is_single {
-            (3 * if together == LANES { 10 } else { 17 }, if self.is_plain { 50 } else { 95 })
-        } else {
-            (14, if self.is_plain { 40 } else { 65 })
+        let (products, put) = match takes.precision {
+            Precision::F32 => (3 * if together == LANES { 10 } else { 17 }, if self.is_plain { 50 } else { 95 }),
+            Precision::Bf16 => (14, if self.is_plain { 40 } else { 65 }),
+            // Most that is bent goes to a depthwise convolution, in 16 bits.
+            Precision::Int8 => (14, if self.is_plain { 40 } else { 45 }),
         };
         let copy = if self.is_given { 0 } else { 70 * groups * together / LANES };
         // Two blocks are made at once.

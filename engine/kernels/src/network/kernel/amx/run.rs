@@ -1,5 +1,6 @@
 //! A convolution in tiles, a few rows after the other.
 
+use std::arch::x86_64::*;
 use std::ops::Range;
 
 use super::inputs::{Look, copy};
@@ -7,8 +8,10 @@ use super::tiles::{Job, MOST_ROWS, Numbers, Pixels, Shapes};
 use super::{LANES, TILE, halves};
 use crate::network::Precision;
 use crate::network::kernel::dense::{Dense, Maps};
+use crate::network::kernel::f16::{BendF16At, FromTiles};
 use crate::network::kernel::finish::{BendAt, with_bend};
-use crate::network::lanes::{Avx512, Bf16, Halves, Int8, Lanes};
+use crate::network::lanes::{Avx512, Bf16, F16, Halves, Int8, Lanes};
+use crate::network::memory::Memory;
 
 /// Copied numbers that stay in the second level of the cache beside weights.
 const COPIED_NUMBERS: usize = 48 << 10;
@@ -183,6 +186,11 @@ unsafe fn run_rows<T: Numbers>(
                 }
                 for (place, sums) in sums.0[..count].iter().enumerate() {
                     let (run, begin) = cut.place(first + place);
+                    if let Some(from_tiles) = &layer.from_tiles {
+                        let pixels = begin..begin + cut.rows;
+                        finish_f16(from_tiles, maps, block, look, rows.start + run, pixels, sums);
+                        continue;
+                    }
                     for (place, sums) in sums[..=second].iter().enumerate() {
                         let pixels = begin..begin + cut.rows;
                         finish::<T>(layer, maps, block + place, look, rows.start + run, pixels, sums.as_ptr());
@@ -224,17 +232,9 @@ pub(super) unsafe fn finish<T: Numbers>(
             }
             _ => None,
         };
-        let mut pixel = pixels.start;
-        while pixel < pixels.end {
-            let (down, column) = if pixel < look.row { (0, pixel) } else { (pixel / look.row, pixel % look.row) };
-            if column >= look.used {
-                pixel += look.row - column;
-                continue;
-            }
-            let count = (look.used - column).min(pixels.end - pixel);
-            let place = down * columns + column;
+        for_rows(look, pixels, columns, |sum, place, count| {
             let y = maps.y.as_mut_ptr().add((y_row + place) * LANES);
-            let sums = sums.add((pixel - pixels.start) * LANES);
+            let sums = sums.add(sum * LANES);
             let residual = residual.map(|residual| residual.add((residual_row + place) * LANES));
             with_bend!(layer.bend.at(), bend => {
                 for pixel in 0..count {
@@ -245,7 +245,72 @@ pub(super) unsafe fn finish<T: Numbers>(
                     Avx512::store(y.add(pixel * LANES), bend.apply::<Avx512>(block, number));
                 }
             });
-            pixel += count;
+        });
+    }
+}
+
+/// [`finish`] for two blocks that are given in 16 bits.
+///
+/// # Safety
+/// As [`finish`], and AVX-512 FP16.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512fp16,fma")]
+unsafe fn finish_f16(
+    from_tiles: &FromTiles,
+    maps: &mut Maps<'_>,
+    block: usize,
+    look: &Look,
+    row: usize,
+    pixels: Range<usize>,
+    sums: &[[f32; TILE]; 2],
+) {
+    let columns = maps.size[1];
+    let y_row = (block / 2 * maps.band.y_room + maps.band.y_place(row)) * columns;
+    // SAFETY: the caller's word; numbers are there for all outputs, which are whole pairs of blocks.
+    unsafe {
+        let shifts = [0, 1].map(|place| {
+            let shifts = from_tiles.shifts.numbers().as_ptr().add((block + place) * LANES);
+            _mm512_castps_si512(Avx512::load(shifts))
+        });
+        let of_both = |numbers: &Memory| F16::load(numbers, block / 2);
+        let starts = _mm512_castph_si512(of_both(&from_tiles.starts));
+        let [per_word, bias] = [&from_tiles.per_word, &from_tiles.bias].map(of_both);
+        let bend = from_tiles.bend.at(block / 2);
+        for_rows(look, pixels, columns, |sum, place, count| {
+            let y = maps.y.as_mut_ptr().add((y_row + place) * LANES);
+            let sums = [0, 1].map(|place| sums[place].as_ptr().add(sum * LANES));
+            let put = |bend: BendF16At| {
+                for pixel in 0..count {
+                    let sum = |place: usize| {
+                        let sum = _mm512_castps_si512(Avx512::load(sums[place].add(pixel * LANES)));
+                        _mm512_srav_epi32(sum, shifts[place])
+                    };
+                    let words = _mm512_subs_epi16(_mm512_packs_epi32(sum(0), sum(1)), starts);
+                    let numbers = _mm512_fmadd_ph(_mm512_cvtepi16_ph(words), per_word, bias);
+                    Avx512::store(y.add(pixel * LANES), _mm512_castph_ps(bend.apply(numbers)));
+                }
+            };
+            // So that the loop does not ask for the kind.
+            match bend {
+                BendF16At::Slopes(slopes) => put(BendF16At::Slopes(slopes)),
+                BendF16At::Bounds(bounds) => put(BendF16At::Bounds(bounds)),
+            }
+        });
+    }
+}
+
+/// Calls `put` for each row of those outputs, `pixels` of a run: with the first of them counted from the first of those, its
+/// place on the map counted from the run's, and how many there are.
+#[inline(always)]
+fn for_rows(look: &Look, pixels: Range<usize>, columns: usize, mut put: impl FnMut(usize, usize, usize)) {
+    let mut pixel = pixels.start;
+    while pixel < pixels.end {
+        let (down, column) = if pixel < look.row { (0, pixel) } else { (pixel / look.row, pixel % look.row) };
+        if column >= look.used {
+            pixel += look.row - column;
+            continue;
         }
+        let count = (look.used - column).min(pixels.end - pixel);
+        put(pixel - pixels.start, down * columns + column, count);
+        pixel += count;
     }
 }

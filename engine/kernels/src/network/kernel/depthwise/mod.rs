@@ -3,11 +3,17 @@
 // Sums are counted by constants, so that each is in a register of its own.
 #![allow(clippy::needless_range_loop)]
 
+#[cfg(target_arch = "x86_64")]
+mod over_f16;
 mod pooled;
 
 use std::ops::Range;
 
+#[cfg(target_arch = "x86_64")]
+use self::over_f16::OverF16;
 use super::dense::Maps;
+#[cfg(target_arch = "x86_64")]
+use super::f16::Unit;
 use super::finish::{Bend, BendAt, blocked_weights, per_channel, with_bend};
 use super::lanes;
 use super::tile::{Tiles, with_tile};
@@ -15,6 +21,8 @@ use crate::Instructions;
 use crate::network::Precision;
 use crate::network::bands::{Band, in_room};
 use crate::network::graph::Window;
+#[cfg(target_arch = "x86_64")]
+use crate::network::lanes::F16;
 use crate::network::lanes::{Lanes, Pieces, Put, Register, Single, Steps, with_lanes};
 use crate::network::memory::Memory;
 
@@ -36,6 +44,9 @@ pub(in crate::network) struct Depthwise {
     /// From one of those to the next, or 0.
     bias_step: usize,
     pub(in crate::network) bend: Bend,
+    /// Where its map is in 16 bits.
+    #[cfg(target_arch = "x86_64")]
+    over_f16: Option<OverF16>,
     /// In which pieces it gives its map.
     pub(in crate::network) gives: Pieces,
 }
@@ -68,6 +79,8 @@ impl Depthwise {
             bias: per_channel(bias, channels, lanes),
             bias_step: 0,
             bend,
+            #[cfg(target_arch = "x86_64")]
+            over_f16: None,
             gives: Pieces::F32,
         }
     }
@@ -111,6 +124,24 @@ impl Depthwise {
         true
     }
 
+    /// Takes its map in 16 bits from now on, in those units, where it gives bytes already. `false`, and nothing changes,
+    /// where it cannot, or a sum could be too large for 16 bits.
+    #[cfg(target_arch = "x86_64")]
+    pub(in crate::network) fn take_f16(&mut self, instructions: Instructions, units: &[Unit]) -> bool {
+        let can = F16::are_available(instructions) && self.gives.precision == Precision::Int8;
+        self.over_f16 = if can { OverF16::new(self, units) } else { None };
+        self.over_f16.is_some()
+    }
+
+    /// In which pieces its map is.
+    fn takes(&self) -> Pieces {
+        #[cfg(target_arch = "x86_64")]
+        if self.over_f16.is_some() {
+            return Pieces::F16;
+        }
+        Pieces::F32
+    }
+
     /// What the sums of a block begin with.
     #[inline(always)]
     fn starts(&self, lanes: usize, block: usize, rows: Beyond) -> Starts {
@@ -119,7 +150,15 @@ impl Depthwise {
     }
 
     pub(in crate::network) fn weight_bytes(&self) -> usize {
-        size_of_val(self.weights.numbers())
+        let bytes = size_of_val(self.weights.numbers());
+        #[cfg(target_arch = "x86_64")]
+        let bytes = bytes + self.over_f16.as_ref().map_or(0, OverF16::weight_bytes);
+        bytes
+    }
+
+    /// Its name, with what its map is made of where that is not f32.
+    pub(in crate::network) fn name(&self) -> &'static str {
+        if self.takes() == Pieces::F16 { "depthwise f16" } else { "depthwise" }
     }
 
     /// # Panics
@@ -130,9 +169,15 @@ impl Depthwise {
         let [channels, height, width] = maps.shape;
         assert_eq!(channels, self.channels);
         assert_eq!(self.looks().count([height, width]), Ok(maps.size));
-        maps.check(lanes, channels, [1, self.gives.channels()]);
+        maps.check(lanes, channels, [self.takes().channels(), self.gives.channels()]);
         assert!(maps.have_rows_of(self.looks()));
         assert!(!self.is_pooled || maps.residual.is_none());
+        #[cfg(target_arch = "x86_64")]
+        if let Some(over_f16) = &self.over_f16 {
+            assert!(F16::are_available(instructions) && maps.residual.is_none());
+            // SAFETY: the CPU has the instructions, and the maps are as long as their shapes say.
+            return unsafe { over_f16.run(self, maps) };
+        }
         // SAFETY: the CPU has the instructions, and the maps are as long as their shapes say.
         unsafe {
             match self.gives.precision {
