@@ -41,9 +41,9 @@ impl Unit {
         bend: &Bend,
         channel: usize,
     ) -> Option<Self> {
-        let furthest =
-            reach.map(|sum| [sum, sum.saturating_add(start)]).as_flattened().iter().map(|sum| sum.abs()).max()?;
-        let shift = (0..17).find(|shift| furthest >> shift < i32::from(i16::MAX))?;
+        let sums = reach.map(|sum| [sum, sum.saturating_add(start)]);
+        let most = sums.as_flattened().iter().map(|sum| sum.abs()).max()?;
+        let shift = (0..17).find(|shift| most >> shift < i32::from(i16::MAX))?;
         let of_word = scale * (1 << shift) as f32;
         let furthest = match bend {
             // A unit for all channels, so that the bounds are too.
@@ -75,7 +75,7 @@ pub(super) fn slope(bend: &Bend, channel: usize) -> Option<f32> {
     }
 }
 
-/// [`Bend`] for numbers of 16 bits.
+/// [`Bend`] for numbers of 16 bits: what a number below zero is multiplied by, of each channel, or between what it is kept.
 #[derive(Debug, Clone)]
 pub(super) enum BendF16 {
     Slopes(Memory),
