@@ -343,6 +343,8 @@ fn compare_pieces(
     assert!(difference <= 1e-5, "{instructions:?} {precision:?}: {difference} in {:?}", network.explain(size));
 }
 
+/// A convolution of bytes, a depthwise one, and one that gives out the bytes of that: each as near as half of what bytes
+/// are apart, and 16 bits of what is summed.
 fn between_bytes([inputs, channels]: [usize; 2], window: Window, slopes: [f32; 2], size: [usize; 2], zero: u8) {
     let few = |seed, count, most: f32| numbers(seed, count).iter().map(|x| (x * most).round()).collect::<Vec<f32>>();
     let convolution = |groups, window, weights| {
@@ -409,7 +411,6 @@ fn between_bytes([inputs, channels]: [usize; 2], window: Window, slopes: [f32; 2
         let outputs = network.run(&image.values, size, &mut workspace).unwrap();
         #[cfg(unix)]
         run_guarded(&network, &image, &outputs);
-        // Half of what bytes are apart, and 16 bits of what is summed.
         let bound = (range[1] - range[0]) / 255.0 * 0.51 + greatest * 4e-3;
         for (output, expected) in outputs.get(0).unwrap().values.iter().zip(&expected[0].values) {
             assert!(

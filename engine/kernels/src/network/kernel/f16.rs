@@ -8,6 +8,7 @@ use std::arch::x86_64::*;
 use half::f16;
 
 use super::finish::Bend;
+use super::weights::pair;
 use crate::network::lanes::F16;
 use crate::network::memory::Memory;
 
@@ -140,8 +141,7 @@ pub(super) fn packed(numbers: impl IntoIterator<Item = f32>) -> Memory {
 
 fn packed_bits(words: impl IntoIterator<Item = u16>) -> Memory {
     let words: Vec<u16> = words.into_iter().collect();
-    let pair = |pair: &[u16]| f32::from_bits(u32::from(pair[1]) << 16 | u32::from(pair[0]));
-    Memory::from_slice(&words.chunks_exact(2).map(pair).collect::<Vec<_>>())
+    Memory::from_slice(&words.as_chunks().0.iter().copied().map(pair).collect::<Vec<_>>())
 }
 
 /// How the sums of two tiles become numbers of 16 bits.

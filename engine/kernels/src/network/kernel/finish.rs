@@ -102,7 +102,11 @@ impl BendAt<'_> {
                 BendAt::None => x,
                 BendAt::Least(low) => L::max(x, L::splat(low)),
                 BendAt::Bounds(low, high) => L::min(L::max(x, L::splat(low)), L::splat(high)),
-                BendAt::Slopes(slopes) => L::bend(x, L::load(slopes.as_ptr().add(block * L::LANES))),
+                BendAt::Slopes(slopes) => {
+                    let zero = L::splat(0.0);
+                    let slope = L::load(slopes.as_ptr().add(block * L::LANES));
+                    L::multiply_add(L::min(x, zero), slope, L::max(x, zero))
+                }
             }
         }
     }

@@ -11,6 +11,11 @@ fn half(number: f32) -> Option<f16> {
     Some(f16::from_f32(number)).filter(|half| half.to_f32().to_bits() == number.to_bits())
 }
 
+/// Two words in the place of one number.
+pub(super) fn pair([first, second]: [u16; 2]) -> f32 {
+    f32::from_bits(u32::from(second) << 16 | u32::from(first))
+}
+
 /// Whether they can be [`halved`].
 pub(super) fn are_halves(weights: &[f32]) -> bool {
     weights.iter().all(|&number| half(number).is_some())
@@ -19,10 +24,8 @@ pub(super) fn are_halves(weights: &[f32]) -> bool {
 /// f32 in 16 bits each, two in the place of one, where each of them is one of 16 bits: as many networks are stored.
 pub(super) fn halved(weights: &Memory) -> Option<Memory> {
     let mut halved = Memory::zeros(weights.len().div_ceil(2));
-    for (pair, place) in weights.numbers().chunks(2).zip(halved.numbers_mut()) {
-        let [first, second] =
-            [half(pair[0])?, half(*pair.get(1).unwrap_or(&0.0))?].map(|half| u32::from(half.to_bits()));
-        *place = f32::from_bits(second << 16 | first);
+    for (two, place) in weights.numbers().chunks(2).zip(halved.numbers_mut()) {
+        *place = pair([half(two[0])?, half(*two.get(1).unwrap_or(&0.0))?].map(f16::to_bits));
     }
     Some(halved)
 }
@@ -52,11 +55,10 @@ pub(super) fn packed(
                     input if input < inputs => weight(output, input, tap),
                     _ => 0.0,
                 };
-                let halves = || [0, 1].map(|channel| u32::from(nearest(of_channel(channel))));
                 let place = ((output / lanes * taps + tap) * pieces + piece) * lanes + output % lanes;
                 places[place] = match takes.precision {
                     Precision::F32 => of_channel(0),
-                    Precision::Bf16 => f32::from_bits(halves()[1] << 16 | halves()[0]),
+                    Precision::Bf16 => pair([0, 1].map(|channel| nearest(of_channel(channel)))),
                     Precision::Int8 => {
                         let bytes = [0, 1, 2, 3].map(|channel| (of_channel(channel) as i8).cast_unsigned());
                         f32::from_bits(u32::from_ne_bytes(bytes))

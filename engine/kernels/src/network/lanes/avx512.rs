@@ -60,10 +60,6 @@ impl Lanes for Avx512 {
         unsafe { _mm512_min_ps(a, b) }
     }
     #[inline(always)]
-    unsafe fn bend(x: __m512, slope: __m512) -> __m512 {
-        unsafe { _mm512_mask_mul_ps(x, _mm512_cmp_ps_mask::<_CMP_LT_OQ>(x, _mm512_setzero_ps()), x, slope) }
-    }
-    #[inline(always)]
     unsafe fn scale_by_power(a: __m512, n: __m512) -> __m512 {
         unsafe {
             let exponent = _mm512_slli_epi32::<23>(_mm512_castps_si512(n));

@@ -73,15 +73,6 @@ pub(super) trait Lanes: Copy {
     unsafe fn max(a: Self::Register, b: Self::Register) -> Self::Register;
     /// Likewise.
     unsafe fn min(a: Self::Register, b: Self::Register) -> Self::Register;
-    /// A number as it is, or times its slope where it is negative.
-    #[inline(always)]
-    unsafe fn bend(x: Self::Register, slope: Self::Register) -> Self::Register {
-        // SAFETY: the caller has the instructions.
-        unsafe {
-            let zero = Self::splat(0.0);
-            Self::multiply_add(Self::min(x, zero), slope, Self::max(x, zero))
-        }
-    }
     /// `a · 2^n`, for the whole number n that the lowest 9 bits of `n` hold.
     unsafe fn scale_by_power(a: Self::Register, n: Self::Register) -> Self::Register;
 

@@ -186,14 +186,13 @@ unsafe fn run_rows<T: Numbers>(
                 }
                 for (place, sums) in sums.0[..count].iter().enumerate() {
                     let (run, begin) = cut.place(first + place);
+                    let (row, pixels) = (rows.start + run, begin..begin + cut.rows);
                     if let Some(from_tiles) = &layer.from_tiles {
-                        let pixels = begin..begin + cut.rows;
-                        finish_f16(from_tiles, maps, block, look, rows.start + run, pixels, sums);
+                        finish_f16(from_tiles, maps, block, look, row, pixels, sums);
                         continue;
                     }
                     for (place, sums) in sums[..=second].iter().enumerate() {
-                        let pixels = begin..begin + cut.rows;
-                        finish::<T>(layer, maps, block + place, look, rows.start + run, pixels, sums.as_ptr());
+                        finish::<T>(layer, maps, block + place, look, row, pixels.clone(), sums.as_ptr());
                     }
                 }
             }
