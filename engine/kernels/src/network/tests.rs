@@ -618,7 +618,7 @@ proptest! {
 
     #[test]
     fn convolutions_with_weights_of_16_bits(
-        channels in (prop_oneof![5..40_usize, Just(32), Just(64)], 17..150_usize)
+        channels in (prop_oneof![5..40_usize, Just(32), Just(64), Just(128)], 17..150_usize)
             .prop_map(|(inputs, outputs)| [inputs, outputs, 1]),
         window in window(),
         residual in proptest::option::of(1..70_usize),

@@ -4,6 +4,8 @@
 use std::ops::Range;
 use std::sync::OnceLock;
 
+#[cfg(target_arch = "x86_64")]
+use super::amx::fixed_point::FixedPoint;
 use super::depthwise::within;
 #[cfg(target_arch = "x86_64")]
 use super::f16;
@@ -46,6 +48,9 @@ pub(in crate::network) struct Dense {
     pub(super) weights: Memory,
     /// Whether they are [`halved`].
     pub(super) has_half_weights: bool,
+    /// Whether they could be, and are multiplied in tiles as whole numbers where that pays.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) are_weights_halves: bool,
     /// In blocks: what sums begin with.
     pub(super) starts: Memory,
     /// In blocks.
@@ -63,6 +68,9 @@ pub(in crate::network) struct Dense {
     plain_weights: Vec<f32>,
     /// Made when a size is met for which it pays, with squares of 4×4 and of 2×2.
     winograd: [OnceLock<Winograd>; 2],
+    /// Likewise.
+    #[cfg(target_arch = "x86_64")]
+    fixed_point: OnceLock<FixedPoint>,
 }
 
 /// Products of bytes whose sum is within an i32, with what the byte of zero adds taken off.
@@ -74,9 +82,9 @@ enum Way {
     /// In tiles of AMX.
     #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
     Tiles,
-    /// In tiles, at copies.
+    /// In tiles, as whole numbers of 16 bits.
     #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
-    SmallMap,
+    FixedPoint,
     /// A pixel at itself: a tile is any pixels one after the other.
     Flat,
     /// A tile is part of a row.
@@ -174,6 +182,8 @@ impl Dense {
         };
         let halves = if reads_half_weights(instructions, takes, packed.len()) { halved(&packed) } else { None };
         let has_half_weights = halves.is_some();
+        #[cfg(target_arch = "x86_64")]
+        let are_weights_halves = instructions == Instructions::Amx && takes == Pieces::F32 && are_halves(weights);
         let bias: Vec<f32> = (0..outputs).map(|output| of(bias, output)).collect();
         let (mut starts, mut scales) = (bias.clone(), vec![1.0; outputs]);
         let mut reach = Vec::new();
@@ -205,6 +215,8 @@ impl Dense {
             gives: Pieces::F32,
             weights,
             has_half_weights,
+            #[cfg(target_arch = "x86_64")]
+            are_weights_halves,
             starts,
             bias,
             scales,
@@ -214,6 +226,8 @@ impl Dense {
             from_tiles: None,
             plain_weights,
             winograd,
+            #[cfg(target_arch = "x86_64")]
+            fixed_point: OnceLock::new(),
         }
     }
 
@@ -273,6 +287,17 @@ impl Dense {
         size_of_val(self.weights.numbers())
             + size_of_val(&*self.plain_weights)
             + self.winograd.iter().filter_map(OnceLock::get).map(Winograd::weight_bytes).sum::<usize>()
+            + self.fixed_point_bytes()
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    fn fixed_point_bytes(&self) -> usize {
+        self.fixed_point.get().map_or(0, FixedPoint::weight_bytes)
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    fn fixed_point_bytes(&self) -> usize {
+        0
     }
 
     /// Pieces that a pixel has in a block.
@@ -289,8 +314,8 @@ impl Dense {
             return Way::Flat;
         }
         #[cfg(target_arch = "x86_64")]
-        if amx::small_map::pays(self, instructions, size) {
-            return Way::SmallMap;
+        if amx::fixed_point::pays(self, instructions, size) {
+            return Way::FixedPoint;
         }
         let Window { kernel, stride, padding, .. } = self.window;
         let channels = [self.inputs, self.outputs];
@@ -346,9 +371,9 @@ impl Dense {
             #[cfg(target_arch = "x86_64")]
             Way::Tiles => return amx::scratch_numbers(self, width, [rows, columns]),
             #[cfg(target_arch = "x86_64")]
-            Way::SmallMap => return amx::small_map::scratch_numbers(self, [rows, columns]),
+            Way::FixedPoint => return amx::fixed_point::scratch_numbers(self, width, [rows, columns]),
             #[cfg(not(target_arch = "x86_64"))]
-            Way::Tiles | Way::SmallMap => unreachable!("there are none in {width} columns"),
+            Way::Tiles | Way::FixedPoint => unreachable!("there are none in {width} columns"),
             Way::Flat | Way::Rows => return 0,
             Way::Winograd(square) => {
                 let channels = [self.inputs, self.outputs];
@@ -365,9 +390,27 @@ impl Dense {
 
     /// What [`run`](Self::run) needs for outputs of this size beside scratch, ahead of it.
     pub(in crate::network) fn prepare(&self, instructions: Instructions, size: [usize; 2]) {
-        if let Way::Winograd(square) = self.way(instructions, size) {
-            self.winograd(square, lanes(instructions));
+        match self.way(instructions, size) {
+            Way::Winograd(square) => _ = self.winograd(square, lanes(instructions)),
+            #[cfg(target_arch = "x86_64")]
+            Way::FixedPoint => _ = self.fixed_point(),
+            _ => {}
         }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    fn fixed_point(&self) -> &FixedPoint {
+        let weight = |output: usize, input: usize, tap: usize| self.weight_of_f32(amx::LANES, [output, input, tap]);
+        self.fixed_point.get_or_init(|| FixedPoint::new(self, weight))
+    }
+
+    /// One of the weights that are packed as f32.
+    fn weight_of_f32(&self, lanes: usize, [output, input, tap]: [usize; 3]) -> f32 {
+        let (block, lane) = (output / lanes, output % lanes);
+        let taps = self.window.kernel[0] * self.window.kernel[1];
+        let place = ((block * taps + tap) * self.inputs + input) * lanes + lane;
+        let weights = self.weights.numbers();
+        if self.has_half_weights { of_halved(weights, place) } else { weights[place] }
     }
 
     fn winograd(&self, square: Square, lanes: usize) -> &Winograd {
@@ -376,12 +419,7 @@ impl Dense {
 
     fn make_winograd(&self, square: Square, lanes: usize) -> Winograd {
         let weight = |output: usize, input: usize, tap: usize| match self.takes.precision {
-            Precision::F32 => {
-                let (block, lane) = (output / lanes, output % lanes);
-                let place = ((block * 9 + tap) * self.inputs + input) * lanes + lane;
-                let weights = self.weights.numbers();
-                if self.has_half_weights { of_halved(weights, place) } else { weights[place] }
-            }
+            Precision::F32 => self.weight_of_f32(lanes, [output, input, tap]),
             Precision::Bf16 | Precision::Int8 => self.plain_weights[(output * self.inputs + input) * 9 + tap],
         };
         Winograd::new(square, [self.inputs, self.outputs], lanes, self.window.padding, weight)
@@ -393,7 +431,7 @@ impl Dense {
         match self.way(instructions, size) {
             Way::Winograd(Square::Four) => "winograd".into(),
             Way::Winograd(Square::Two) => "winograd of 2×2".into(),
-            Way::SmallMap => "gathered in tiles bf16×2".into(),
+            Way::FixedPoint => "tiles fixed point".into(),
             Way::Tiles => format!("tiles {}", if precision == Precision::F32 { "bf16×2" } else { precision.name() }),
             _ if precision != Precision::F32 => format!("dense {}", precision.name()),
             Way::Flat | Way::Rows => "dense".into(),
@@ -444,7 +482,7 @@ impl Dense {
                 #[cfg(target_arch = "x86_64")]
                 _ if way == Way::Tiles => amx::run(self, maps),
                 #[cfg(target_arch = "x86_64")]
-                _ if way == Way::SmallMap => amx::small_map::run(self, maps),
+                _ if way == Way::FixedPoint => amx::fixed_point::run(self, self.fixed_point(), maps),
                 #[cfg(target_arch = "x86_64")]
                 Precision::F32 if self.has_half_weights => dense_half_weights(instructions, self, maps),
                 Precision::F32 => dense(instructions, instructions, self, maps),
@@ -558,7 +596,7 @@ unsafe fn run_dense<T: Products>(instructions: Instructions, layer: &Dense, maps
     let way = layer.way(instructions, maps.size);
     let most = most_together(instructions, pixels);
     let tiles = match way {
-        Way::Flat | Way::Gathered | Way::Winograd(_) | Way::Tiles | Way::SmallMap => Tiles::new(1, pixels, most),
+        Way::Flat | Way::Gathered | Way::Winograd(_) | Way::Tiles | Way::FixedPoint => Tiles::new(1, pixels, most),
         Way::Rows => Tiles::new(maps.size[0], maps.size[1], T::Lanes::PIXELS),
     };
     let at_once = layer.tiles_at_once(lanes, most);
@@ -602,7 +640,7 @@ unsafe fn run_dense<T: Products>(instructions: Instructions, layer: &Dense, maps
                             let pixel = row * maps.shape[2] + column;
                             (maps.x.as_ptr().add(pixel * lanes), kernel, steps, map_step)
                         }
-                        Way::Gathered | Way::Winograd(_) | Way::Tiles | Way::SmallMap => {
+                        Way::Gathered | Way::Winograd(_) | Way::Tiles | Way::FixedPoint => {
                             let place = (tile - first) * most * gathered_of_pixel;
                             let pixels = size * lanes / piece_channels;
                             let window = [used[0].len(), used[1].len()];

@@ -13,11 +13,11 @@ use crate::network::lanes::{Avx512, Lanes, Put, Steps};
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Look {
     /// From a row of the copy to the next.
-    pitch: usize,
+    pub(super) pitch: usize,
     /// From channels that are together to the next.
     pub(super) plane: usize,
     /// From the pixels of a place of the window to those of the next below and beside it.
-    window_steps: [usize; 2],
+    pub(super) window_steps: [usize; 2],
     /// From the pixel of an output to that of the next of a run.
     pub(super) step: usize,
     /// Outputs of a run: all, or those of a row.

@@ -6,11 +6,11 @@
 //! a tile is read from them for each place of the window.
 
 #[cfg(target_arch = "x86_64")]
+pub(super) mod fixed_point;
+#[cfg(target_arch = "x86_64")]
 mod inputs;
 #[cfg(target_arch = "x86_64")]
 mod run;
-#[cfg(target_arch = "x86_64")]
-pub(super) mod small_map;
 #[cfg(target_arch = "x86_64")]
 mod tiles;
 mod weights;
@@ -22,6 +22,7 @@ pub(super) use weights::packed;
 use crate::network::Precision;
 use crate::network::graph::Window;
 use crate::network::kernel::dense::Dense;
+use crate::network::kernel::weights::are_halves;
 use crate::network::kernel::winograd::Winograd;
 use crate::network::lanes::Pieces;
 
@@ -51,6 +52,14 @@ pub(in crate::network) struct Costs<'a> {
 }
 
 impl Costs<'_> {
+    /// Whether whole numbers of 16 bits are multiplied where there are pixels enough.
+    fn has_fixed_point(&self, window: &Window) -> bool {
+        #[cfg(target_arch = "x86_64")]
+        return fixed_point::can(window, self.channels[0]) && are_halves(self.weights);
+        #[cfg(not(target_arch = "x86_64"))]
+        return false;
+    }
+
     /// Whether they are less than with AVX-512; `takes` are the pieces for tiles.
     pub(in crate::network) fn are_less(&self, window: &Window, takes: Pieces) -> bool {
         let [inputs, outputs] = self.channels;
@@ -58,10 +67,12 @@ impl Costs<'_> {
         // Tests have few channels.
         let is_test = cfg!(test);
         // Three products of halves for each place of a window take longer than what Winograd leaves of them, where another
-        // thread of the core keeps it busy. Weights of 16 bits have tiles for small maps.
+        // thread of the core keeps it busy, and than those of whole numbers.
         if is_single
             && !window.has_one_place()
-            && (Winograd::can(window) && !is_test || Dense::keeps_half_weights(self.weights))
+            && (Winograd::can(window) && !is_test
+                || Dense::keeps_half_weights(self.weights)
+                || self.has_fixed_point(window))
         {
             return false;
         }

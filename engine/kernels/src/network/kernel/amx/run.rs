@@ -1,6 +1,7 @@
 //! A convolution in tiles, a few rows after the other.
 
 use std::arch::x86_64::*;
+use std::marker::PhantomData;
 use std::ops::Range;
 
 use super::inputs::{Look, copy};
@@ -93,18 +94,18 @@ unsafe fn run_tiles<T: Numbers>(layer: &Dense, maps: &mut Maps<'_>) {
 
 /// Outputs of runs, in tiles of one size. An output may be in two.
 #[derive(Clone, Copy)]
-struct Cut {
+pub(super) struct Cut {
     run: usize,
     /// Tiles of a run.
     of_run: usize,
     /// Tiles of all runs.
-    count: usize,
+    pub(super) count: usize,
     /// Outputs of each.
-    rows: usize,
+    pub(super) rows: usize,
 }
 
 impl Cut {
-    fn new(look: &Look) -> Self {
+    pub(super) fn new(look: &Look) -> Self {
         let Look { run, runs, .. } = *look;
         let least = run.div_ceil(MOST_ROWS);
         // Two are multiplied at once.
@@ -113,7 +114,7 @@ impl Cut {
     }
 
     /// The run of a tile, and its first output there; of one after the last, those of the last.
-    fn place(self, tile: usize) -> (usize, usize) {
+    pub(super) fn place(self, tile: usize) -> (usize, usize) {
         let tile = tile.min(self.count - 1);
         // Most have one, and a division takes as long as what is saved.
         let (run, tile) = if self.count == self.of_run { (0, tile) } else { (tile / self.of_run, tile % self.of_run) };
@@ -138,8 +139,8 @@ unsafe fn run_rows<T: Numbers>(
     steps: &[f32],
 ) {
     #[repr(C, align(64))]
-    struct Sums([[[f32; TILE]; 2]; MOST_BESIDE]);
-    let mut sums = Sums([[[0.0; TILE]; 2]; MOST_BESIDE]);
+    struct Beside([[[f32; TILE]; 2]; MOST_BESIDE]);
+    let mut sums = Beside([[[0.0; TILE]; 2]; MOST_BESIDE]);
     let cut = Cut::new(look);
     let of_pixel = layer.takes.of_pixel(LANES);
     let blocks = layer.outputs.div_ceil(LANES);
@@ -192,11 +193,53 @@ unsafe fn run_rows<T: Numbers>(
                         continue;
                     }
                     for (place, sums) in sums[..=second].iter().enumerate() {
-                        finish::<T>(layer, maps, block + place, look, row, pixels.clone(), sums.as_ptr());
+                        let sums = TileSums::<T>::new(layer, block + place, sums);
+                        finish(layer, maps, block + place, look, row, pixels.clone(), &sums);
                     }
                 }
             }
         }
+    }
+}
+
+/// What sums for a block stand for.
+pub(super) trait Sums {
+    /// The numbers of a pixel.
+    ///
+    /// # Safety
+    /// The CPU has AVX-512; there is such a pixel.
+    unsafe fn number(&self, pixel: usize) -> __m512;
+}
+
+/// Those of a tile.
+struct TileSums<'a, T> {
+    sums: &'a [f32; TILE],
+    starts: __m512,
+    scales: __m512,
+    bias: __m512,
+    numbers: PhantomData<T>,
+}
+
+impl<'a, T: Numbers> TileSums<'a, T> {
+    /// # Safety
+    /// The CPU has AVX-512; the block is one of the layer's.
+    #[inline(always)]
+    unsafe fn new(layer: &Dense, block: usize, sums: &'a [f32; TILE]) -> Self {
+        // SAFETY: the caller's word.
+        unsafe {
+            let starts = Avx512::load(layer.starts.numbers().as_ptr().add(block * LANES));
+            let scales = Avx512::load(layer.scales.numbers().as_ptr().add(block * LANES));
+            let bias = Avx512::load(layer.bias.numbers().as_ptr().add(block * LANES));
+            Self { sums, starts, scales, bias, numbers: PhantomData }
+        }
+    }
+}
+
+impl<T: Numbers> Sums for TileSums<'_, T> {
+    #[inline(always)]
+    unsafe fn number(&self, pixel: usize) -> __m512 {
+        // SAFETY: the caller's word.
+        unsafe { T::end(Avx512::load(self.sums.as_ptr().add(pixel * LANES)), self.starts, self.scales, self.bias) }
     }
 }
 
@@ -206,14 +249,14 @@ unsafe fn run_rows<T: Numbers>(
 /// # Safety
 /// As [`run`]; rows and pixels are those of the output.
 #[inline(always)]
-pub(super) unsafe fn finish<T: Numbers>(
+pub(super) unsafe fn finish(
     layer: &Dense,
     maps: &mut Maps<'_>,
     block: usize,
     look: &Look,
     row: usize,
     pixels: Range<usize>,
-    sums: *const f32,
+    sums: &impl Sums,
 ) {
     let columns = maps.size[1];
     // Where the row is in memory, and in the residual.
@@ -222,29 +265,25 @@ pub(super) unsafe fn finish<T: Numbers>(
     // SAFETY: the caller's word; the residual has as many pixels as the whole output, in as many blocks as its channels
     // fill.
     unsafe {
-        let starts = Avx512::load(layer.starts.numbers().as_ptr().add(block * LANES));
-        let scales = Avx512::load(layer.scales.numbers().as_ptr().add(block * LANES));
-        let bias = Avx512::load(layer.bias.numbers().as_ptr().add(block * LANES));
         let residual = match maps.residual {
             Some((residual, channels)) if block < channels / LANES => {
                 Some(residual.as_ptr().add(block * maps.size[0] * columns * LANES))
             }
             _ => None,
         };
-        for_rows(look, pixels, columns, |sum, place, count| {
+        for (sum, place, count) in Rows::new(look, pixels, columns) {
             let y = maps.y.as_mut_ptr().add((y_row + place) * LANES);
-            let sums = sums.add(sum * LANES);
             let residual = residual.map(|residual| residual.add((residual_row + place) * LANES));
             with_bend!(layer.bend.at(), bend => {
                 for pixel in 0..count {
-                    let mut number = T::end(Avx512::load(sums.add(pixel * LANES)), starts, scales, bias);
+                    let mut number = sums.number(sum + pixel);
                     if let Some(residual) = residual {
                         number = Avx512::add(number, Avx512::load(residual.add(pixel * LANES)));
                     }
                     Avx512::store(y.add(pixel * LANES), bend.apply::<Avx512>(block, number));
                 }
             });
-        });
+        }
     }
 }
 
@@ -274,7 +313,7 @@ unsafe fn finish_f16(
         let starts = _mm512_castph_si512(of_both(&from_tiles.starts));
         let [per_word, bias] = [&from_tiles.per_word, &from_tiles.bias].map(of_both);
         let bend = from_tiles.bend.at(block / 2);
-        for_rows(look, pixels, columns, |sum, place, count| {
+        for (sum, place, count) in Rows::new(look, pixels, columns) {
             let y = maps.y.as_mut_ptr().add((y_row + place) * LANES);
             let sums = [0, 1].map(|place| sums[place].as_ptr().add(sum * LANES));
             let put = |bend: BendF16At| {
@@ -293,23 +332,42 @@ unsafe fn finish_f16(
                 BendF16At::Slopes(slopes) => put(BendF16At::Slopes(slopes)),
                 BendF16At::Bounds(bounds) => put(BendF16At::Bounds(bounds)),
             }
-        });
+        }
     }
 }
 
-/// Calls `put` for each row of those outputs, `pixels` of a run: with the first of them counted from the first of those, its
-/// place on the map counted from the run's, and how many there are.
-#[inline(always)]
-fn for_rows(look: &Look, pixels: Range<usize>, columns: usize, mut put: impl FnMut(usize, usize, usize)) {
-    let mut pixel = pixels.start;
-    while pixel < pixels.end {
-        let (down, column) = if pixel < look.row { (0, pixel) } else { (pixel / look.row, pixel % look.row) };
-        if column >= look.used {
-            pixel += look.row - column;
-            continue;
+/// The rows of those outputs, `pixels` of a run: of each the first output counted from the first of those, its place on the
+/// map counted from the run's, and how many there are.
+struct Rows<'a> {
+    look: &'a Look,
+    pixels: Range<usize>,
+    columns: usize,
+    pixel: usize,
+}
+
+impl<'a> Rows<'a> {
+    fn new(look: &'a Look, pixels: Range<usize>, columns: usize) -> Self {
+        let pixel = pixels.start;
+        Self { look, pixels, columns, pixel }
+    }
+}
+
+impl Iterator for Rows<'_> {
+    type Item = (usize, usize, usize);
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<Self::Item> {
+        while self.pixel < self.pixels.end {
+            let (pixel, row) = (self.pixel, self.look.row);
+            let (down, column) = if pixel < row { (0, pixel) } else { (pixel / row, pixel % row) };
+            if column >= self.look.used {
+                self.pixel += row - column;
+                continue;
+            }
+            let count = (self.look.used - column).min(self.pixels.end - pixel);
+            self.pixel += count;
+            return Some((pixel - self.pixels.start, down * self.columns + column, count));
         }
-        let count = (look.used - column).min(pixels.end - pixel);
-        put(pixel - pixels.start, down * columns + column, count);
-        pixel += count;
+        None
     }
 }

@@ -1,0 +1,639 @@
+//! Convolutions of f32 whose weights are stored in 16 bits, as sums of products of whole numbers of 16 bits. Such a number
+//! is two digits, bytes: of a product of two, three of the four products of digits are taken, and the fourth is as small as
+//! what rounding leaves. Tiles take twice as many bytes as bfloat16 at once, weights are as many bytes as they are stored
+//! in, and nothing is made of them when they are read, which takes most of the time where there are few pixels.
+//!
+//! Weights are counted in steps of the greatest of their output, to 2⁻¹⁶ of it: most are stored less exactly. Inputs are
+//! counted in steps of the range of their map, which is looked for in each run, to 2⁻¹⁷ of it.
+
+use std::arch::asm;
+use std::arch::x86_64::*;
+use std::ops::Range;
+
+use super::inputs::{Look, copied_rows};
+use super::run::{Cut, Sums, finish};
+use super::tiles::{MOST_ROWS, ROW, Shapes};
+use super::{LANES, TILE};
+use crate::Instructions;
+use crate::network::graph::Window;
+use crate::network::kernel::dense::{Dense, Maps};
+use crate::network::kernel::finish::per_channel;
+use crate::network::lanes::{Avx512, Lanes};
+use crate::network::memory::Memory;
+
+/// Channels that fill a row of a tile with one of their digits; of half as many, two places of a window do.
+const TOGETHER: usize = ROW;
+/// Weights are from minus this to this. The next has a first digit that is no byte.
+const MOST_WEIGHT: f32 = 32_639.0;
+/// Inputs are from 0 to this.
+const MOST_INPUT: f32 = 65_407.0;
+/// What a first digit counts.
+const DIGIT: f32 = 256.0;
+/// Products whose digits have sums within an i32: of each, one of at most 255 · 128 and one of at most 128 · 127.
+const MOST_PRODUCTS: usize = i32::MAX as usize / (255 * 128 + 128 * 127);
+/// With fewer pixels, registers take no longer.
+const LEAST_PIXELS: usize = if cfg!(test) { 1 } else { 6 };
+/// For so many pixels what windows see is copied for each of their columns.
+const FEW_PIXELS: usize = 4 * MOST_ROWS;
+/// Bytes of such copies at most.
+const FEW_BYTES: usize = 640 << 10;
+/// Bytes of copies that stay in the second level of the cache beside weights.
+const COPIED_BYTES: usize = if cfg!(test) { 16 << 10 } else { 192 << 10 };
+/// Numbers of memory of a step's weights for a block: a tile of first digits and one of second digits.
+const STEP_WEIGHTS: usize = 2 * TILE;
+
+/// Whether a convolution of so many inputs can be done so.
+pub(in crate::network) fn can(window: &Window, inputs: usize) -> bool {
+    let [rows, columns] = window.kernel;
+    !window.has_one_place()
+        && (inputs.is_multiple_of(TOGETHER) || inputs == TOGETHER / 2 && window.dilation[1] == 1)
+        && inputs * rows * columns <= MOST_PRODUCTS
+}
+
+/// Whether it is done so, for outputs of this size.
+pub(in crate::network::kernel) fn pays(layer: &Dense, instructions: Instructions, [rows, columns]: [usize; 2]) -> bool {
+    instructions == Instructions::Amx
+        && layer.are_weights_halves
+        && can(&layer.window, layer.inputs)
+        && rows * columns >= LEAST_PIXELS
+}
+
+/// Bytes of a pixel's digits that are together.
+fn of_pixel(inputs: usize) -> usize {
+    inputs.min(TOGETHER)
+}
+
+/// Steps for a row of a window: for its columns, or two of them at once, and then for channels that are together.
+fn steps_of_row(window: &Window, inputs: usize) -> usize {
+    window.kernel[1].div_ceil(columns_at_once(inputs)) * inputs.div_ceil(TOGETHER)
+}
+
+fn columns_at_once(inputs: usize) -> usize {
+    TOGETHER / of_pixel(inputs)
+}
+
+/// Where the digit of a channel is among those of its pixel that are together, as [`put_words`] orders them.
+fn place_of(channel: usize, inputs: usize) -> usize {
+    let blocks = of_pixel(inputs) / LANES;
+    let (block, lane) = (channel / LANES % blocks, channel % LANES);
+    (lane / 4 * blocks + block) * 4 + lane % 4
+}
+
+/// Both digits of a whole number: it is 256 times the first and the second, which is from -128 to 127.
+fn digits(number: i32) -> [i32; 2] {
+    let first = (number + 128) >> 8;
+    [first, number - (first << 8)]
+}
+
+/// Weights in steps.
+#[derive(Debug, Clone)]
+pub(in crate::network::kernel) struct FixedPoint {
+    /// `[outputs / 16][rows of the window][columns at once][channels together][digits][rows of a tile][16 outputs]`.
+    weights: Memory,
+    /// In blocks: the step of an output's weights, and their sum in such steps.
+    steps: Memory,
+    sums: Memory,
+}
+
+impl FixedPoint {
+    /// From the weight of an output, an input and a tap.
+    pub(in crate::network::kernel) fn new(layer: &Dense, weight: impl Fn(usize, usize, usize) -> f32) -> Self {
+        let (inputs, outputs, window) = (layer.inputs, layer.outputs, &layer.window);
+        let [kernel_rows, kernel_columns] = window.kernel;
+        let taps = kernel_rows * kernel_columns;
+        let at_once = columns_at_once(inputs);
+        let groups = inputs.div_ceil(TOGETHER);
+        let of_row = steps_of_row(window, inputs);
+        let mut weights = Memory::zeros(outputs.div_ceil(LANES) * kernel_rows * of_row * STEP_WEIGHTS);
+        let (mut steps, mut sums) = (vec![1.0; outputs], vec![0.0; outputs]);
+        for output in 0..outputs {
+            let places = || (0..inputs).flat_map(|input| (0..taps).map(move |tap| (input, tap)));
+            let greatest = places().map(|(input, tap)| weight(output, input, tap).abs()).fold(0.0, f32::max);
+            if greatest > 0.0 {
+                steps[output] = greatest / MOST_WEIGHT;
+            }
+            let mut sum = 0;
+            for (input, tap) in places() {
+                let number = (weight(output, input, tap) / steps[output]).round() as i32;
+                sum += i64::from(number);
+                let (row, column) = (tap / kernel_columns, tap % kernel_columns);
+                let step = (output / LANES * kernel_rows + row) * of_row + column / at_once * groups + input / TOGETHER;
+                let byte = column % at_once * of_pixel(inputs) + place_of(input, inputs);
+                let place = step * STEP_WEIGHTS + byte / 4 * LANES + output % LANES;
+                for (digit, place) in digits(number).into_iter().zip([place, place + TILE]) {
+                    let number = &mut weights.numbers_mut()[place];
+                    let digit = u32::from((digit as i8).cast_unsigned());
+                    *number = f32::from_bits(number.to_bits() | digit << (byte % 4 * 8));
+                }
+            }
+            sums[output] = sum as f32;
+        }
+        let [steps, sums] = [steps, sums].map(|numbers| per_channel(&numbers, outputs, LANES));
+        Self { weights, steps, sums }
+    }
+
+    pub(in crate::network::kernel) fn weight_bytes(&self) -> usize {
+        size_of_val(self.weights.numbers())
+    }
+}
+
+/// How a map is counted: a number is `(input − 256 · zero) · step`.
+#[derive(Debug, Clone, Copy)]
+struct Quantization {
+    step: f32,
+    zero: u8,
+}
+
+impl Quantization {
+    /// Of numbers that need not be finite; the step is NaN if one is not.
+    ///
+    /// # Safety
+    /// The CPU has the instructions.
+    #[inline(always)]
+    unsafe fn of(numbers: &[f32]) -> Self {
+        // SAFETY: the caller's word; a chunk is a register.
+        let [low, high] = unsafe {
+            let (mut high, mut low) = (_mm512_setzero_si512(), _mm512_setzero_si512());
+            for numbers in numbers.chunks_exact(LANES) {
+                // Of bits, those of numbers above zero are in their order, and those of numbers below in the opposite.
+                let bits = _mm512_castps_si512(Avx512::load(numbers.as_ptr()));
+                high = _mm512_max_epi32(high, bits);
+                low = _mm512_max_epu32(low, bits);
+            }
+            [_mm512_reduce_max_epu32(low), _mm512_reduce_max_epi32(high).cast_unsigned()].map(f32::from_bits)
+        };
+        let low = if low.is_sign_negative() { low } else { 0.0 };
+        let range = high - low;
+        if !range.is_finite() {
+            return Self { step: f32::NAN, zero: 0 };
+        }
+        // Zero is a whole number of first digits, for which there has to be room.
+        let most = if low < 0.0 { MOST_INPUT - DIGIT } else { MOST_INPUT };
+        let step = (range / most).max(f32::MIN_POSITIVE);
+        Self { step, zero: (-low / (step * DIGIT)).ceil() as u8 }
+    }
+}
+
+/// What windows see of some rows, as digits: `[channels together][digits][copies][rows][columns][bytes]`.
+#[derive(Debug, Clone, Copy)]
+struct Copies {
+    /// Along rows and columns of the window: one, or for each one whose outputs are one after the other.
+    count: [usize; 2],
+    /// Rows and columns of a copy.
+    size: [usize; 2],
+    /// On the map, from a row or column of a copy to the next.
+    map_step: [usize; 2],
+    look: Look,
+}
+
+impl Copies {
+    /// For `rows` rows of `columns` outputs, of a map of `width` columns; [`are_few`].
+    fn new(layer: &Dense, width: usize, rows: usize, columns: usize, are_few: bool) -> Self {
+        let Window { kernel, stride, dilation, .. } = layer.window;
+        if !are_few {
+            let look = Look::new(layer, None, width, rows, columns);
+            let size = [copied_rows(&layer.window, rows), look.pitch];
+            return Self { count: [1; 2], size, map_step: [1; 2], look };
+        }
+        // A copy serves all rows of windows that are one row apart.
+        let is_shared = stride[0] == 1;
+        let count = if is_shared { [1, kernel[1]] } else { kernel };
+        let size = [if is_shared { copied_rows(&layer.window, rows) } else { rows }, columns];
+        let pixels = size[0] * columns;
+        let mut look = Look::at_itself(rows * columns, count[0] * count[1] * pixels);
+        look.window_steps = [if is_shared { dilation[0] * columns } else { kernel[1] * pixels }, pixels];
+        Self { count, size, map_step: [if is_shared { 1 } else { stride[0] }, stride[1]], look }
+    }
+
+    /// Bytes of a digit of all pixels, of channels that are together.
+    fn plane(&self, layer: &Dense) -> usize {
+        self.look.plane * of_pixel(layer.inputs)
+    }
+
+    /// Bytes of all.
+    fn bytes(&self, layer: &Dense) -> usize {
+        layer.inputs.div_ceil(TOGETHER) * 2 * self.plane(layer)
+    }
+}
+
+/// Whether all outputs are to be one after the other.
+fn are_few(layer: &Dense, [rows, columns]: [usize; 2]) -> bool {
+    layer.inputs >= TOGETHER
+        && rows * columns <= FEW_PIXELS
+        && Copies::new(layer, columns, rows, columns, true).bytes(layer) <= FEW_BYTES
+}
+
+/// Rows of outputs whose inputs are copied at once.
+fn rows_at_once(layer: &Dense, width: usize, [rows, columns]: [usize; 2]) -> usize {
+    if are_few(layer, [rows, columns]) {
+        return rows;
+    }
+    let of_row = 2 * layer.inputs * Look::new(layer, None, width, 1, columns).row_step();
+    (COPIED_BYTES / of_row).clamp(1, rows)
+}
+
+/// Numbers of scratch for outputs of this size.
+pub(in crate::network::kernel) fn scratch_numbers(layer: &Dense, width: usize, [rows, columns]: [usize; 2]) -> usize {
+    let size = [rows, columns];
+    let copies = Copies::new(layer, width, rows_at_once(layer, width, size), columns, are_few(layer, size));
+    // A row of a tile may go on after the last pixel, where weights are zero.
+    steps_numbers(layer) + (copies.bytes(layer) + ROW).div_ceil(size_of::<f32>())
+}
+
+fn steps_numbers(layer: &Dense) -> usize {
+    (layer.window.kernel[0] * steps_of_row(&layer.window, layer.inputs)).next_multiple_of(LANES)
+}
+
+/// # Safety
+/// The CPU has AMX and the process may use it; the lengths are those that [`Dense::run`] checks; [`pays`].
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,fma")]
+pub(in crate::network::kernel) unsafe fn run(layer: &Dense, weights: &FixedPoint, maps: &mut Maps<'_>) {
+    let [channels, height, width] = maps.shape;
+    let [rows, columns] = maps.size;
+    let at_once = rows_at_once(layer, width, maps.size);
+    let scratch = std::mem::take(&mut maps.scratch);
+    let (steps, copied) = scratch.split_at_mut(steps_numbers(layer));
+    // SAFETY: the caller's word; there is as much scratch as copies of so many rows take.
+    unsafe {
+        let quantization = Quantization::of(&maps.x[..channels * height * width]);
+        for first in (0..rows).step_by(at_once) {
+            let count = at_once.min(rows - first);
+            let copies = Copies::new(layer, width, count, columns, are_few(layer, maps.size));
+            assert!(size_of_val(copied) >= copies.bytes(layer) + ROW);
+            let steps = put_steps(layer, &copies, steps);
+            copy(layer, maps, first, &copies, quantization, copied.as_mut_ptr().cast());
+            let look = &copies.look;
+            let job = Job {
+                layer,
+                weights,
+                quantization,
+                steps,
+                look,
+                plane: copies.plane(layer),
+                x: copied.as_ptr().cast(),
+            };
+            if look.runs == 1 && look.run <= MOST_ROWS {
+                job.run_blocks(maps, first);
+            } else {
+                job.run_pixels(maps, first);
+            }
+        }
+    }
+    maps.scratch = scratch;
+}
+
+/// Writes, for each step, how many bytes after the first pixel its first digits are.
+fn put_steps<'a>(layer: &Dense, copies: &Copies, steps: &'a mut [f32]) -> &'a [f32] {
+    let [kernel_rows, kernel_columns] = layer.window.kernel;
+    let groups = layer.inputs.div_ceil(TOGETHER);
+    let [row_step, column_step] = copies.look.window_steps;
+    let columns = || (0..kernel_columns).step_by(columns_at_once(layer.inputs));
+    let places = (0..kernel_rows).flat_map(|row| columns().map(move |column| row * row_step + column * column_step));
+    let places = places.flat_map(|place| (0..groups).map(move |group| (group, place)));
+    let mut count = 0;
+    for ((group, place), step) in places.zip(steps.iter_mut()) {
+        let bytes = group * 2 * copies.plane(layer) + place * of_pixel(layer.inputs);
+        *step = f32::from_bits(u32::try_from(bytes).expect("copies are small"));
+        count += 1;
+    }
+    &steps[..count]
+}
+
+/// Makes digits of what windows see, from that of the outputs of the row `first` on.
+///
+/// # Safety
+/// The CPU has the instructions; the bytes of the copies can be written.
+#[inline(always)]
+unsafe fn copy(
+    layer: &Dense,
+    maps: &Maps<'_>,
+    first: usize,
+    copies: &Copies,
+    quantization: Quantization,
+    copied: *mut u8,
+) {
+    let [channels, height, width] = maps.shape;
+    let Window { stride, dilation, padding, .. } = layer.window;
+    let of_pixel = of_pixel(layer.inputs);
+    let plane = copies.plane(layer);
+    let Copies { count, size: [rows, columns], map_step, .. } = *copies;
+    let offset = |place: usize, before: usize| place.cast_signed() - before.cast_signed();
+    // SAFETY: the caller's word. A copy has `rows · columns` pixels, those of all copies fill a plane but for what is
+    // beside the last row of a single one; pixels are read within their row of the map.
+    unsafe {
+        let fill = |to: *mut u8, bytes: usize| {
+            to.write_bytes(quantization.zero, bytes);
+            to.add(plane).write_bytes(0, bytes);
+        };
+        for group in 0..channels.div_ceil(TOGETHER) {
+            let to = copied.add(group * 2 * plane);
+            for copy in 0..count[0] * count[1] {
+                let top = offset(first * stride[0] + copy / count[1] * dilation[0], padding.top);
+                let left = offset(copy % count[1] * dilation[1], padding.left);
+                // Columns whose pixels are on the map.
+                let begin = (-left).max(0).cast_unsigned().div_ceil(map_step[1]).min(columns);
+                let end = offset(width, 0) - left;
+                let end = end.max(0).cast_unsigned().div_ceil(map_step[1]).clamp(begin, columns);
+                for row in 0..rows {
+                    let to = to.add((copy * rows + row) * columns * of_pixel);
+                    let y = top + (row * map_step[0]).cast_signed();
+                    if y < 0 || y >= height.cast_signed() || begin == end {
+                        fill(to, columns * of_pixel);
+                        continue;
+                    }
+                    fill(to, begin * of_pixel);
+                    fill(to.add(end * of_pixel), (columns - end) * of_pixel);
+                    let x = left + (begin * map_step[1]).cast_signed();
+                    let pixel = y.cast_unsigned() * width + x.cast_unsigned();
+                    let from = maps.x.as_ptr().add((group * (TOGETHER / LANES) * height * width + pixel) * LANES);
+                    let (pixels, step) = (end - begin, map_step[1] * LANES);
+                    let to = to.add(begin * of_pixel);
+                    let block_step = height * width * LANES;
+                    if of_pixel == TOGETHER {
+                        for pixel in 0..pixels {
+                            let to = to.add(pixel * of_pixel);
+                            put_words(from.add(pixel * step), block_step, quantization, [to, to.add(plane)]);
+                        }
+                    } else {
+                        for pixel in 0..pixels {
+                            let to = to.add(pixel * of_pixel);
+                            put_few_words(from.add(pixel * step), block_step, quantization, [to, to.add(plane)]);
+                        }
+                    }
+                }
+            }
+            let all = count[0] * count[1] * rows * columns * of_pixel;
+            fill(to.add(all), plane - all);
+        }
+    }
+}
+
+/// Inputs of two blocks of a pixel, 16 bits each: of each four channels of the first, and then of the second.
+///
+/// # Safety
+/// The CPU has the instructions; the numbers of both blocks can be read.
+#[inline(always)]
+unsafe fn words(from: *const f32, block_step: usize, quantization: Quantization) -> __m512i {
+    // SAFETY: the caller's word.
+    unsafe {
+        let (per_unit, zero) =
+            (_mm512_set1_ps(1.0 / quantization.step), _mm512_set1_ps(f32::from(quantization.zero) * DIGIT));
+        let input = |block: usize| {
+            _mm512_cvtps_epi32(_mm512_fmadd_ps(Avx512::load(from.add(block * block_step)), per_unit, zero))
+        };
+        _mm512_packus_epi32(input(0), input(1))
+    }
+}
+
+/// The first digits of words; their second are their lower bytes.
+///
+/// # Safety
+/// The CPU has the instructions.
+#[inline(always)]
+unsafe fn first_digits(words: __m512i) -> __m512i {
+    // SAFETY: the caller's word.
+    unsafe { _mm512_srli_epi16::<8>(_mm512_add_epi16(words, _mm512_set1_epi16(128))) }
+}
+
+/// Puts first and second digits of the inputs of four blocks of a pixel.
+///
+/// # Safety
+/// The CPU has the instructions; the numbers of the blocks can be read, and 64 bytes be written to each place.
+#[inline(always)]
+unsafe fn put_words(from: *const f32, block_step: usize, quantization: Quantization, to: [*mut u8; 2]) {
+    // SAFETY: the caller's word.
+    unsafe {
+        let lower = _mm512_set1_epi16(255);
+        let (a, b) = (words(from, block_step, quantization), words(from.add(2 * block_step), block_step, quantization));
+        let first = _mm512_packus_epi16(first_digits(a), first_digits(b));
+        let second = _mm512_packus_epi16(_mm512_and_si512(a, lower), _mm512_and_si512(b, lower));
+        _mm512_storeu_si512(to[0].cast(), first);
+        _mm512_storeu_si512(to[1].cast(), second);
+    }
+}
+
+/// [`put_words`] of two blocks.
+///
+/// # Safety
+/// As there, of two blocks and 32 bytes.
+#[inline(always)]
+unsafe fn put_few_words(from: *const f32, block_step: usize, quantization: Quantization, to: [*mut u8; 2]) {
+    // SAFETY: the caller's word.
+    unsafe {
+        let words = words(from, block_step, quantization);
+        _mm256_storeu_si256(to[0].cast(), _mm512_cvtepi16_epi8(first_digits(words)));
+        _mm256_storeu_si256(to[1].cast(), _mm512_cvtepi16_epi8(words));
+    }
+}
+
+/// Instructions for tiles, with `{row}` the bytes of a row of weights and of sums.
+macro_rules! with_tiles {
+    ($($instruction:literal),*; $($name:ident = $value:expr),*) => {
+        asm!(
+            $($instruction,)*
+            "/* {row} */",
+            $($name = in(reg) $value,)*
+            row = in(reg) ROW,
+            out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+            out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
+            options(nostack, preserves_flags),
+        )
+    };
+}
+
+/// Sums of products of first digits, for two tiles of pixels or two blocks, and then of those of a first and a second.
+#[repr(C, align(64))]
+struct TileSums([[f32; TILE]; 4]);
+
+/// What sums are made of.
+struct Job<'a> {
+    layer: &'a Dense,
+    weights: &'a FixedPoint,
+    quantization: Quantization,
+    steps: &'a [f32],
+    look: &'a Look,
+    /// Bytes from first digits to second.
+    plane: usize,
+    x: *const u8,
+}
+
+impl Job<'_> {
+    /// Sums of two tiles of pixels at once, of one block.
+    ///
+    /// # Safety
+    /// As [`run`]; the rows of the outputs from `first` on are those that were copied.
+    #[inline(always)]
+    unsafe fn run_pixels(&self, maps: &mut Maps<'_>, first: usize) {
+        let cut = Cut::new(self.look);
+        let mut sums = TileSums([[0.0; TILE]; 4]);
+        let pixel_step = self.look.step * of_pixel(self.layer.inputs);
+        // SAFETY: the caller's word: a tile has no more pixels than a run, and ends with it or before.
+        unsafe {
+            let _shapes = Shapes::set(cut.rows, ROW, 6..8);
+            for block in 0..self.layer.outputs.div_ceil(LANES) {
+                for tile in (0..cut.count).step_by(2) {
+                    let places = [tile, tile + 1].map(|tile| cut.place(tile));
+                    let [x, y] = places.map(|(run, begin)| {
+                        let pixel = run * self.look.run_step + begin * self.look.step;
+                        self.x.add(pixel * of_pixel(self.layer.inputs))
+                    });
+                    with_tiles!("tilezero tmm0", "tilezero tmm1", "tilezero tmm2", "tilezero tmm3";);
+                    let mut weights = self.of_block(block);
+                    for step in self.steps {
+                        let step = step.to_bits() as usize;
+                        let (x, y) = (x.add(step), y.add(step));
+                        // Sums follow each other so that none waits for what was added to it before.
+                        with_tiles!(
+                            "tileloadd tmm4, [{x} + {s}]",
+                            "tileloadd tmm6, [{w} + {row} + 1024]",
+                            "tdpbusd tmm2, tmm4, tmm6",
+                            "tileloadd tmm5, [{y} + {s}]",
+                            "tdpbusd tmm3, tmm5, tmm6",
+                            "tileloadd tmm7, [{w} + {row}]",
+                            "tdpbusd tmm0, tmm4, tmm7",
+                            "tileloadd tmm4, [{second_x} + {s}]",
+                            "tdpbssd tmm2, tmm4, tmm7",
+                            "tileloadd tmm4, [{second_y} + {s}]",
+                            "tdpbssd tmm3, tmm4, tmm7",
+                            "tdpbusd tmm1, tmm5, tmm7";
+                            x = x, y = y, second_x = x.add(self.plane), second_y = y.add(self.plane), s = pixel_step, w = weights
+                        );
+                        weights = weights.add(STEP_WEIGHTS);
+                    }
+                    self.store(&mut sums);
+                    for (index, (run, begin)) in places.into_iter().enumerate() {
+                        self.finish(maps, block, first + run, begin..begin + cut.rows, &sums, index);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Sums of one tile of pixels, of two blocks at once.
+    ///
+    /// # Safety
+    /// As [`run_pixels`](Self::run_pixels); no more outputs than a tile has rows, one after the other.
+    #[inline(always)]
+    unsafe fn run_blocks(&self, maps: &mut Maps<'_>, first: usize) {
+        let blocks = self.layer.outputs.div_ceil(LANES);
+        let mut sums = TileSums([[0.0; TILE]; 4]);
+        let pixel_step = self.look.step * of_pixel(self.layer.inputs);
+        // SAFETY: the caller's word.
+        unsafe {
+            let _shapes = Shapes::set(self.look.run, ROW, 6..8);
+            for block in (0..blocks).step_by(2) {
+                // An odd last one is made twice.
+                let second = (block + 1).min(blocks - 1);
+                with_tiles!("tilezero tmm0", "tilezero tmm1", "tilezero tmm2", "tilezero tmm3";);
+                let [mut weights, mut others] = [block, second].map(|block| self.of_block(block));
+                for step in self.steps {
+                    let x = self.x.add(step.to_bits() as usize);
+                    with_tiles!(
+                        "tileloadd tmm4, [{x} + {s}]",
+                        "tileloadd tmm6, [{w} + {row} + 1024]",
+                        "tdpbusd tmm2, tmm4, tmm6",
+                        "tileloadd tmm7, [{v} + {row} + 1024]",
+                        "tdpbusd tmm3, tmm4, tmm7",
+                        "tileloadd tmm6, [{w} + {row}]",
+                        "tdpbusd tmm0, tmm4, tmm6",
+                        "tileloadd tmm5, [{second_x} + {s}]",
+                        "tdpbssd tmm2, tmm5, tmm6",
+                        "tileloadd tmm7, [{v} + {row}]",
+                        "tdpbssd tmm3, tmm5, tmm7",
+                        "tdpbusd tmm1, tmm4, tmm7";
+                        x = x, second_x = x.add(self.plane), s = pixel_step, w = weights, v = others
+                    );
+                    weights = weights.add(STEP_WEIGHTS);
+                    others = others.add(STEP_WEIGHTS);
+                }
+                self.store(&mut sums);
+                for (index, block) in (block..=second).enumerate() {
+                    self.finish(maps, block, first, 0..self.look.run, &sums, index);
+                }
+            }
+        }
+    }
+
+    /// # Safety
+    /// The block is one of the outputs.
+    unsafe fn of_block(&self, block: usize) -> *const f32 {
+        // SAFETY: the caller's word.
+        unsafe { self.weights.weights.numbers().as_ptr().add(block * self.steps.len() * STEP_WEIGHTS) }
+    }
+
+    /// # Safety
+    /// Shapes are set.
+    #[inline(always)]
+    unsafe fn store(&self, sums: &mut TileSums) {
+        // SAFETY: the caller's word; a tile has no more numbers.
+        unsafe {
+            with_tiles!(
+                "tilestored [{sums} + {row}], tmm0",
+                "tilestored [{sums} + {row} + 1024], tmm1",
+                "tilestored [{sums} + {row} + 2048], tmm2",
+                "tilestored [{sums} + {row} + 3072], tmm3";
+                sums = sums.0.as_mut_ptr()
+            );
+        }
+    }
+
+    /// Puts sums into the output.
+    ///
+    /// # Safety
+    /// As [`finish`](finish()).
+    #[inline(always)]
+    unsafe fn finish(
+        &self,
+        maps: &mut Maps<'_>,
+        block: usize,
+        row: usize,
+        pixels: Range<usize>,
+        sums: &TileSums,
+        index: usize,
+    ) {
+        // SAFETY: the caller's word; the first two tiles have a third and a fourth.
+        unsafe {
+            let sums = DigitSums::new(self, block, [index, index + 2].map(|tile| &sums.0[tile]));
+            finish(self.layer, maps, block, self.look, row, pixels, &sums);
+        }
+    }
+}
+
+/// Sums of a tile for a block.
+struct DigitSums<'a> {
+    /// Of products of first digits, and of a first and a second.
+    digits: [&'a [f32; TILE]; 2],
+    start: __m512,
+    step: __m512,
+}
+
+impl<'a> DigitSums<'a> {
+    /// # Safety
+    /// The CPU has AVX-512; the block is one of the layer's.
+    #[inline(always)]
+    unsafe fn new(job: &Job<'_>, block: usize, digits: [&'a [f32; TILE]; 2]) -> Self {
+        let Quantization { step, zero } = job.quantization;
+        // SAFETY: the caller's word.
+        unsafe {
+            let [steps, sums] = [&job.weights.steps, &job.weights.sums].map(|numbers| numbers.numbers().as_ptr());
+            let step = _mm512_mul_ps(Avx512::load(steps.add(block * LANES)), _mm512_set1_ps(step));
+            let of_zero = _mm512_mul_ps(Avx512::load(sums.add(block * LANES)), _mm512_set1_ps(f32::from(zero) * DIGIT));
+            let start = Avx512::load(job.layer.starts.numbers().as_ptr().add(block * LANES));
+            let start = _mm512_fnmadd_ps(of_zero, step, start);
+            Self { digits, start, step: _mm512_mul_ps(step, _mm512_set1_ps(DIGIT)) }
+        }
+    }
+}
+
+impl Sums for DigitSums<'_> {
+    #[inline(always)]
+    unsafe fn number(&self, pixel: usize) -> __m512 {
+        // SAFETY: the caller's word.
+        unsafe {
+            let first = _mm512_castps_si512(Avx512::load(self.digits[0].as_ptr().add(pixel * LANES)));
+            let second = _mm512_castps_si512(Avx512::load(self.digits[1].as_ptr().add(pixel * LANES)));
+            let sum = _mm512_fmadd_ps(_mm512_cvtepi32_ps(first), _mm512_set1_ps(DIGIT), _mm512_cvtepi32_ps(second));
+            _mm512_fmadd_ps(sum, self.step, self.start)
+        }
+    }
+}
