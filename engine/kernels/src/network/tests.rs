@@ -115,7 +115,7 @@ fn compare(graph: &Graph, [height, width]: [usize; 2]) {
             // Bounds can leave the greatest output small beside the sums.
             let bound = if has("winograd") {
                 1e-3
-            } else if has("tiles") {
+            } else if has("bf16×2") {
                 3e-4
             } else {
                 1e-4

@@ -637,3 +637,76 @@ impl Sums for DigitSums<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::tests::numbers;
+
+    #[test]
+    fn whole_numbers_are_two_digits() {
+        let most = MOST_WEIGHT as i32;
+        for number in -most..=most {
+            let [first, second] = digits(number);
+            assert_eq!(256 * first + second, number);
+            assert!([first, second].into_iter().all(|digit| i8::try_from(digit).is_ok()), "{number}");
+        }
+        let [first, second] = digits(MOST_INPUT as i32);
+        assert!(first == 255 && i8::try_from(second).is_ok());
+        assert_eq!(digits(MOST_INPUT as i32 + 1)[0], 256);
+    }
+
+    /// `[blocks][16]` numbers, put and read again.
+    fn put_and_read(inputs: &[f32]) -> Vec<f32> {
+        let mut bytes = [[0_u8; TOGETHER]; 2];
+        let to = bytes.each_mut().map(|bytes| bytes.as_mut_ptr());
+        // SAFETY: the test runs where there are the instructions; blocks follow each other, and there are bytes for
+        // twice as many.
+        let quantization = unsafe {
+            let quantization = Quantization::of(inputs);
+            if inputs.len() == TOGETHER {
+                put_words(inputs.as_ptr(), LANES, quantization, to);
+            } else {
+                put_few_words(inputs.as_ptr(), LANES, quantization, to);
+            }
+            quantization
+        };
+        let read = |channel: usize| {
+            let place = place_of(channel, inputs.len());
+            let number = 256 * i32::from(bytes[0][place]) + i32::from(bytes[1][place].cast_signed());
+            (number - 256 * i32::from(quantization.zero)) as f32 * quantization.step
+        };
+        (0..inputs.len()).map(read).collect()
+    }
+
+    #[test]
+    fn inputs_are_near_what_their_digits_say_and_zero_is_itself() {
+        if !Instructions::Avx512.are_available() {
+            return;
+        }
+        let bounds = [[0.0, 1.0], [-1.0, 1.0], [-7.0, 0.1], [-1e-3, 900.0], [0.0, 1e-30], [-1e30, 3e30], [0.0, 0.0]];
+        for ([low, high], count) in bounds.into_iter().flat_map(|bounds| [(bounds, 32), (bounds, TOGETHER)]) {
+            let mut inputs = numbers(3, count);
+            inputs.iter_mut().for_each(|input| *input = low + (*input + 1.0) / 2.0 * (high - low));
+            [inputs[1], inputs[2], inputs[17]] = [low, high, 0.0];
+            let read = put_and_read(&inputs);
+            assert_eq!(read[17].to_bits(), 0.0_f32.to_bits());
+            for (channel, (input, read)) in inputs.iter().zip(read).enumerate() {
+                let most = 0.51 * (high - low) / (MOST_INPUT - DIGIT);
+                assert!((input - read).abs() <= most, "{channel} of {low}..{high}: {input} became {read}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_number_gives_none() {
+        if !Instructions::Avx512.are_available() {
+            return;
+        }
+        for wrong in [f32::NAN, -f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            let mut inputs = numbers(3, TOGETHER);
+            inputs[40] = wrong;
+            assert!(put_and_read(&inputs).iter().all(|read| read.is_nan()), "{wrong}");
+        }
+    }
+}
