@@ -48,9 +48,9 @@ pub(in crate::network) struct Dense {
     pub(super) weights: Memory,
     /// Whether they are [`halved`].
     pub(super) has_half_weights: bool,
-    /// Whether they could be, and are multiplied in tiles as whole numbers where that pays.
+    /// Whether they are multiplied in tiles as whole numbers where that pays.
     #[cfg(target_arch = "x86_64")]
-    pub(super) are_weights_halves: bool,
+    pub(super) has_fixed_point: bool,
     /// In blocks: what sums begin with.
     pub(super) starts: Memory,
     /// In blocks.
@@ -183,7 +183,9 @@ impl Dense {
         let halves = if reads_half_weights(instructions, takes, packed.len()) { halved(&packed) } else { None };
         let has_half_weights = halves.is_some();
         #[cfg(target_arch = "x86_64")]
-        let are_weights_halves = instructions == Instructions::Amx && takes == Pieces::F32 && are_halves(weights);
+        let has_fixed_point = instructions == Instructions::Amx
+            && takes == Pieces::F32
+            && amx::fixed_point::can(&window, [inputs, outputs], weights);
         let bias: Vec<f32> = (0..outputs).map(|output| of(bias, output)).collect();
         let (mut starts, mut scales) = (bias.clone(), vec![1.0; outputs]);
         let mut reach = Vec::new();
@@ -216,7 +218,7 @@ impl Dense {
             weights,
             has_half_weights,
             #[cfg(target_arch = "x86_64")]
-            are_weights_halves,
+            has_fixed_point,
             starts,
             bias,
             scales,

@@ -93,6 +93,11 @@ impl Winograd {
         (time(square) < direct).then_some(square)
     }
 
+    /// Bytes of the weights that give squares of 4×4.
+    pub(super) fn weight_bytes_of([inputs, outputs]: [usize; 2]) -> usize {
+        Square::Four.points() * inputs * outputs * size_of::<f32>()
+    }
+
     /// From the weight of an output, an input and a tap.
     pub(super) fn new(
         square: Square,

@@ -18,6 +18,7 @@ use crate::Instructions;
 use crate::network::graph::Window;
 use crate::network::kernel::dense::{Dense, Maps};
 use crate::network::kernel::finish::per_channel;
+use crate::network::kernel::weights::are_halves;
 use crate::network::lanes::{Avx512, Lanes};
 use crate::network::memory::Memory;
 
@@ -31,6 +32,9 @@ const MOST_INPUT: f32 = 65_407.0;
 const DIGIT: f32 = 256.0;
 /// Products whose digits have sums within an i32: of each, one of at most 255 · 128 and one of at most 128 · 127.
 const MOST_PRODUCTS: usize = i32::MAX as usize / (255 * 128 + 128 * 127);
+/// How many times the root of the mean square of an output's weights its greatest may be: 2·10⁻⁴ of that root are the
+/// mean error then.
+const MOST_ABOVE_MEAN: f32 = 40.0;
 /// With fewer pixels, registers take no longer.
 const LEAST_PIXELS: usize = if cfg!(test) { 1 } else { 6 };
 /// For so many pixels what windows see is copied for each of their columns.
@@ -42,20 +46,26 @@ const COPIED_BYTES: usize = if cfg!(test) { 16 << 10 } else { 192 << 10 };
 /// Numbers of memory of a step's weights for a block: a tile of first digits and one of second digits.
 const STEP_WEIGHTS: usize = 2 * TILE;
 
-/// Whether a convolution of so many inputs can be done so.
-pub(in crate::network) fn can(window: &Window, inputs: usize) -> bool {
+/// Whether a convolution of so many inputs and outputs is done so: its weights were rounded before, and lose little more.
+pub(in crate::network) fn can(window: &Window, [inputs, outputs]: [usize; 2], weights: &[f32]) -> bool {
     let [rows, columns] = window.kernel;
     !window.has_one_place()
         && (inputs.is_multiple_of(TOGETHER) || inputs == TOGETHER / 2 && window.dilation[1] == 1)
         && inputs * rows * columns <= MOST_PRODUCTS
+        && are_halves(weights)
+        && weights.chunks_exact(weights.len() / outputs).all(are_even)
+}
+
+/// Whether steps of the greatest are small beside most of these.
+fn are_even(weights: &[f32]) -> bool {
+    let greatest = weights.iter().fold(0.0, |greatest: f32, weight| greatest.max(weight.abs()));
+    let squares: f32 = weights.iter().map(|weight| (weight / greatest).powi(2)).sum();
+    greatest == 0.0 || squares * MOST_ABOVE_MEAN * MOST_ABOVE_MEAN >= weights.len() as f32
 }
 
 /// Whether it is done so, for outputs of this size.
 pub(in crate::network::kernel) fn pays(layer: &Dense, instructions: Instructions, [rows, columns]: [usize; 2]) -> bool {
-    instructions == Instructions::Amx
-        && layer.are_weights_halves
-        && can(&layer.window, layer.inputs)
-        && rows * columns >= LEAST_PIXELS
+    instructions == Instructions::Amx && layer.has_fixed_point && rows * columns >= LEAST_PIXELS
 }
 
 /// Bytes of a pixel's digits that are together.

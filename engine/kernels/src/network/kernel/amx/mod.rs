@@ -22,7 +22,6 @@ pub(super) use weights::packed;
 use crate::network::Precision;
 use crate::network::graph::Window;
 use crate::network::kernel::dense::Dense;
-use crate::network::kernel::weights::are_halves;
 use crate::network::kernel::winograd::Winograd;
 use crate::network::lanes::Pieces;
 
@@ -30,6 +29,8 @@ use crate::network::lanes::Pieces;
 pub(super) const LANES: usize = 16;
 /// Numbers of a tile of weights.
 const TILE: usize = 256;
+/// Bytes of weights that the second level of the cache has for the next run of a layer, at most.
+const NEAR_BYTES: usize = 2 << 20;
 
 /// Tiles of weights for each group of channels.
 fn halves(precision: Precision) -> usize {
@@ -53,11 +54,14 @@ pub(in crate::network) struct Costs<'a> {
 
 impl Costs<'_> {
     /// Whether whole numbers of 16 bits are multiplied where there are pixels enough.
+    #[cfg(target_arch = "x86_64")]
     fn has_fixed_point(&self, window: &Window) -> bool {
-        #[cfg(target_arch = "x86_64")]
-        return fixed_point::can(window, self.channels[0]) && are_halves(self.weights);
-        #[cfg(not(target_arch = "x86_64"))]
-        return false;
+        fixed_point::can(window, self.channels, self.weights)
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    fn has_fixed_point(&self, _: &Window) -> bool {
+        false
     }
 
     /// Whether they are less than with AVX-512; `takes` are the pieces for tiles.
@@ -66,15 +70,15 @@ impl Costs<'_> {
         let is_single = takes.precision == Precision::F32;
         // Tests have few channels.
         let is_test = cfg!(test);
-        // Three products of halves for each place of a window take longer than what Winograd leaves of them, where another
-        // thread of the core keeps it busy, and than those of whole numbers.
-        if is_single
-            && !window.has_one_place()
-            && (Winograd::can(window) && !is_test
-                || Dense::keeps_half_weights(self.weights)
-                || self.has_fixed_point(window))
-        {
-            return false;
+        // Where another thread of the core keeps it busy, three products of halves for each place of a window take longer
+        // than what Winograd leaves of them as long as its weights are near, and than those of whole numbers. Registers
+        // read half as much where weights stay in 16 bits.
+        if is_single && !window.has_one_place() {
+            let has_winograd =
+                Winograd::can(window) && !is_test && Winograd::weight_bytes_of(self.channels) <= NEAR_BYTES;
+            if has_winograd || Dense::keeps_half_weights(self.weights) || self.has_fixed_point(window) {
+                return false;
+            }
         }
         if is_test {
             return true;
