@@ -402,17 +402,7 @@ impl Dense {
 
     #[cfg(target_arch = "x86_64")]
     fn fixed_point(&self) -> &FixedPoint {
-        let weight = |output: usize, input: usize, tap: usize| self.weight_of_f32(amx::LANES, [output, input, tap]);
-        self.fixed_point.get_or_init(|| FixedPoint::new(self, weight))
-    }
-
-    /// One of the weights that are packed as f32.
-    fn weight_of_f32(&self, lanes: usize, [output, input, tap]: [usize; 3]) -> f32 {
-        let (block, lane) = (output / lanes, output % lanes);
-        let taps = self.window.kernel[0] * self.window.kernel[1];
-        let place = ((block * taps + tap) * self.inputs + input) * lanes + lane;
-        let weights = self.weights.numbers();
-        if self.has_half_weights { of_halved(weights, place) } else { weights[place] }
+        self.fixed_point.get_or_init(|| FixedPoint::new(self))
     }
 
     fn winograd(&self, square: Square, lanes: usize) -> &Winograd {
@@ -421,7 +411,12 @@ impl Dense {
 
     fn make_winograd(&self, square: Square, lanes: usize) -> Winograd {
         let weight = |output: usize, input: usize, tap: usize| match self.takes.precision {
-            Precision::F32 => self.weight_of_f32(lanes, [output, input, tap]),
+            Precision::F32 => {
+                let (block, lane) = (output / lanes, output % lanes);
+                let place = ((block * 9 + tap) * self.inputs + input) * lanes + lane;
+                let weights = self.weights.numbers();
+                if self.has_half_weights { of_halved(weights, place) } else { weights[place] }
+            }
             Precision::Bf16 | Precision::Int8 => self.plain_weights[(output * self.inputs + input) * 9 + tap],
         };
         Winograd::new(square, [self.inputs, self.outputs], lanes, self.window.padding, weight)

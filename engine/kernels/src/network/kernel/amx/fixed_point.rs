@@ -17,7 +17,6 @@ use super::{LANES, TILE};
 use crate::Instructions;
 use crate::network::graph::Window;
 use crate::network::kernel::dense::{Dense, Maps};
-use crate::network::kernel::finish::per_channel;
 use crate::network::kernel::weights::are_halves;
 use crate::network::lanes::{Avx512, Lanes};
 use crate::network::memory::Memory;
@@ -89,16 +88,11 @@ fn place_of(channel: usize, inputs: usize) -> usize {
     (lane / 4 * blocks + block) * 4 + lane % 4
 }
 
-/// Both digits of a whole number: it is 256 times the first and the second, which is from -128 to 127.
-fn digits(number: i32) -> [i32; 2] {
-    let first = (number + 128) >> 8;
-    [first, number - (first << 8)]
-}
-
 /// Weights in steps.
 #[derive(Debug, Clone)]
 pub(in crate::network::kernel) struct FixedPoint {
-    /// `[outputs / 16][rows of the window][columns at once][channels together][digits][rows of a tile][16 outputs]`.
+    /// `[outputs / 16][rows of the window][columns at once][channels together][digits][rows of a tile][16 outputs]`, four
+    /// digits in the place of a number.
     weights: Memory,
     /// In blocks: the step of an output's weights, and their sum in such steps.
     steps: Memory,
@@ -106,44 +100,86 @@ pub(in crate::network::kernel) struct FixedPoint {
 }
 
 impl FixedPoint {
-    /// From the weight of an output, an input and a tap.
-    pub(in crate::network::kernel) fn new(layer: &Dense, weight: impl Fn(usize, usize, usize) -> f32) -> Self {
-        let (inputs, outputs, window) = (layer.inputs, layer.outputs, &layer.window);
-        let [kernel_rows, kernel_columns] = window.kernel;
-        let taps = kernel_rows * kernel_columns;
-        let at_once = columns_at_once(inputs);
-        let groups = inputs.div_ceil(TOGETHER);
-        let of_row = steps_of_row(window, inputs);
-        let mut weights = Memory::zeros(outputs.div_ceil(LANES) * kernel_rows * of_row * STEP_WEIGHTS);
-        let (mut steps, mut sums) = (vec![1.0; outputs], vec![0.0; outputs]);
-        for output in 0..outputs {
-            let places = || (0..inputs).flat_map(|input| (0..taps).map(move |tap| (input, tap)));
-            let greatest = places().map(|(input, tap)| weight(output, input, tap).abs()).fold(0.0, f32::max);
-            if greatest > 0.0 {
-                steps[output] = greatest / MOST_WEIGHT;
-            }
-            let mut sum = 0;
-            for (input, tap) in places() {
-                let number = (weight(output, input, tap) / steps[output]).round() as i32;
-                sum += i64::from(number);
-                let (row, column) = (tap / kernel_columns, tap % kernel_columns);
-                let step = (output / LANES * kernel_rows + row) * of_row + column / at_once * groups + input / TOGETHER;
-                let byte = column % at_once * of_pixel(inputs) + place_of(input, inputs);
-                let place = step * STEP_WEIGHTS + byte / 4 * LANES + output % LANES;
-                for (digit, place) in digits(number).into_iter().zip([place, place + TILE]) {
-                    let number = &mut weights.numbers_mut()[place];
-                    let digit = u32::from((digit as i8).cast_unsigned());
-                    *number = f32::from_bits(number.to_bits() | digit << (byte % 4 * 8));
-                }
-            }
-            sums[output] = sum as f32;
+    /// # Panics
+    /// Without AVX-512.
+    pub(in crate::network::kernel) fn new(layer: &Dense) -> Self {
+        assert!(Instructions::Avx512.are_available());
+        let blocks = layer.outputs.div_ceil(LANES);
+        let steps = layer.window.kernel[0] * steps_of_row(&layer.window, layer.inputs);
+        let [mut of_steps, mut sums] = [(); 2].map(|()| Memory::zeros(blocks * LANES));
+        let mut weights = Memory::zeros(blocks * steps * STEP_WEIGHTS);
+        for (block, weights) in weights.numbers_mut().chunks_exact_mut(steps * STEP_WEIGHTS).take(blocks).enumerate() {
+            let [of_steps, sums] =
+                [&mut of_steps, &mut sums].map(|numbers| &mut numbers.numbers_mut()[block * LANES..][..LANES]);
+            // SAFETY: the CPU has the instructions; these are what is made for the block.
+            unsafe { put_weights(layer, block, weights, of_steps, sums) };
         }
-        let [steps, sums] = [steps, sums].map(|numbers| per_channel(&numbers, outputs, LANES));
-        Self { weights, steps, sums }
+        Self { weights, steps: of_steps, sums }
     }
 
     pub(in crate::network::kernel) fn weight_bytes(&self) -> usize {
         size_of_val(self.weights.numbers())
+    }
+}
+
+/// Makes what a [`FixedPoint`] has for a block of outputs: weights for all steps, and a step and a sum for each output.
+///
+/// # Safety
+/// The CPU has the instructions.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,fma")]
+unsafe fn put_weights(layer: &Dense, block: usize, weights: &mut [f32], steps: &mut [f32], sums: &mut [f32]) {
+    let (inputs, window) = (layer.inputs, &layer.window);
+    let [kernel_rows, kernel_columns] = window.kernel;
+    let taps = kernel_rows * kernel_columns;
+    let at_once = columns_at_once(inputs);
+    let groups = inputs.div_ceil(TOGETHER);
+    assert!(weights.len() >= kernel_rows * steps_of_row(window, inputs) * STEP_WEIGHTS);
+    assert!(steps.len() >= LANES && sums.len() >= LANES && inputs.is_multiple_of(4));
+    // SAFETY: the caller's word; a block has 16 weights of each input and tap, of 16 bits or 32, and the place of a step and
+    // four of its channels is before the last tile's end.
+    unsafe {
+        let weight = |input: usize, tap: usize| {
+            let place = ((block * taps + tap) * inputs + input) * LANES;
+            let numbers = layer.weights.numbers().as_ptr();
+            match layer.has_half_weights {
+                true => _mm512_cvtph_ps(_mm256_loadu_si256(numbers.byte_add(place * size_of::<u16>()).cast())),
+                false => Avx512::load(numbers.add(place)),
+            }
+        };
+        let mut greatest = _mm512_setzero_ps();
+        for tap in 0..taps {
+            for input in 0..inputs {
+                greatest = _mm512_max_ps(greatest, _mm512_abs_ps(weight(input, tap)));
+            }
+        }
+        let (most, one) = (_mm512_set1_ps(MOST_WEIGHT), _mm512_set1_ps(1.0));
+        let are_zeros = _mm512_cmpeq_ps_mask(greatest, _mm512_setzero_ps());
+        let of_steps = _mm512_mask_mov_ps(_mm512_div_ps(greatest, most), are_zeros, one);
+        let per_unit = _mm512_mask_mov_ps(_mm512_div_ps(most, greatest), are_zeros, one);
+        Avx512::store(steps.as_mut_ptr(), of_steps);
+        let mut sum = _mm512_setzero_si512();
+        for (row, column) in (0..kernel_rows).flat_map(|row| (0..kernel_columns).map(move |column| (row, column))) {
+            for input in (0..inputs).step_by(4) {
+                let mut digits = [_mm512_setzero_si512(); 2];
+                for channel in (0..4).rev() {
+                    let weight = weight(input + channel, row * kernel_columns + column);
+                    let number = _mm512_cvtps_epi32(_mm512_mul_ps(weight, per_unit));
+                    sum = _mm512_add_epi32(sum, number);
+                    // The second digit is the lower byte, from -128 to 127, and the first what is left then.
+                    let first = _mm512_srli_epi32::<8>(_mm512_add_epi32(number, _mm512_set1_epi32(128)));
+                    for (digits, digit) in digits.iter_mut().zip([first, number]) {
+                        let digit = _mm512_and_si512(digit, _mm512_set1_epi32(255));
+                        *digits = _mm512_or_si512(_mm512_slli_epi32::<8>(*digits), digit);
+                    }
+                }
+                let step = row * steps_of_row(window, inputs) + column / at_once * groups + input / TOGETHER;
+                let byte = column % at_once * of_pixel(inputs) + place_of(input, inputs);
+                let place = weights.as_mut_ptr().add(step * STEP_WEIGHTS + byte / 4 * LANES);
+                Avx512::store(place, _mm512_castsi512_ps(digits[0]));
+                Avx512::store(place.add(TILE), _mm512_castsi512_ps(digits[1]));
+            }
+        }
+        Avx512::store(sums.as_mut_ptr(), _mm512_cvtepi32_ps(sum));
     }
 }
 
@@ -652,19 +688,6 @@ impl Sums for DigitSums<'_> {
 mod tests {
     use super::*;
     use crate::network::tests::numbers;
-
-    #[test]
-    fn whole_numbers_are_two_digits() {
-        let most = MOST_WEIGHT as i32;
-        for number in -most..=most {
-            let [first, second] = digits(number);
-            assert_eq!(256 * first + second, number);
-            assert!([first, second].into_iter().all(|digit| i8::try_from(digit).is_ok()), "{number}");
-        }
-        let [first, second] = digits(MOST_INPUT as i32);
-        assert!(first == 255 && i8::try_from(second).is_ok());
-        assert_eq!(digits(MOST_INPUT as i32 + 1)[0], 256);
-    }
 
     /// `[blocks][16]` numbers, put and read again.
     fn put_and_read(inputs: &[f32]) -> Vec<f32> {
