@@ -1,4 +1,4 @@
-//! Adding to a manifest of the user's.
+//! Changing a manifest of the user's.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -13,7 +13,7 @@ use super::error::CliError;
 const HEAD: &str = "# Packs of models of your own, beside those inside the program; written by `recognizer models add`.\n\
                     # Edit it as you like: what is here stays here.\n";
 
-/// A manifest that nobody else adds to meanwhile.
+/// A manifest that nobody else changes meanwhile.
 #[derive(Debug)]
 pub(super) struct OwnManifest {
     path: PathBuf,
@@ -23,7 +23,7 @@ pub(super) struct OwnManifest {
 }
 
 impl OwnManifest {
-    /// Opens the manifest at `path`, or begins one. Waits for others that add to it.
+    /// Opens the manifest at `path`, or begins one. Waits for others that change it.
     pub(super) fn open(path: &Path) -> Result<Self, CliError> {
         let failed = |error: io::Error| CliError::Failed(format!("{}: {error}", path.display()));
         // A link is followed here: what it leads to is replaced, and not the link.
@@ -43,8 +43,20 @@ impl OwnManifest {
         Ok(Manifest::parse(&self.text_with(entry), &self.path)?)
     }
 
-    /// Writes it with one pack more: as a whole, or not at all. What is in it stays as it is, comments too.
+    /// Writes it with one pack more. What is in it stays as it is, comments too.
     pub(super) fn add(self, entry: &str) -> Result<(), CliError> {
+        let text = self.text_with(entry);
+        self.replace(&text)
+    }
+
+    /// What is in it.
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Writes a manifest in its place: as a whole, or not at all.
+    pub(super) fn replace(self, text: &str) -> Result<(), CliError> {
+        Manifest::parse(text, &self.path)?;
         let folder = self.path.parent().unwrap_or(Path::new("."));
         let write = || {
             let permissions = fs::metadata(&self.path).map(|metadata| metadata.permissions());
@@ -54,7 +66,7 @@ impl OwnManifest {
                 // Of a new file, as far as the umask lets; temporary ones are their owner's alone.
                 .permissions(fs::Permissions::from_mode(0o666))
                 .tempfile_in(folder)?;
-            file.write_all(self.text_with(entry).as_bytes())?;
+            file.write_all(text.as_bytes())?;
             if let Ok(permissions) = permissions {
                 file.as_file().set_permissions(permissions)?;
             }
@@ -68,5 +80,29 @@ impl OwnManifest {
     fn text_with(&self, entry: &str) -> String {
         let text = self.text.trim_end();
         format!("{text}{}{entry}", if text.is_empty() { "" } else { "\n\n" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manifest_is_replaced_as_a_whole_where_a_link_leads_and_keeps_its_permissions() {
+        let dir = tempfile::tempdir().unwrap();
+        let [file, link] = ["kept/manifest.toml", "manifest.toml"].map(|name| dir.path().join(name));
+        fs::create_dir(dir.path().join("kept")).unwrap();
+        fs::write(&file, "# ours\n").unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+
+        OwnManifest::open(&link).unwrap().replace("# ours, and more\n").unwrap();
+        assert_eq!(fs::read_to_string(&file).unwrap(), "# ours, and more\n");
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o640);
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+
+        let own = OwnManifest::open(&link).unwrap();
+        assert!(own.replace("packs = 1").is_err());
+        assert_eq!(fs::read_to_string(&file).unwrap(), "# ours, and more\n");
     }
 }

@@ -1,7 +1,6 @@
 //! `recognizer eval calibrate`.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -11,6 +10,7 @@ use walkdir::WalkDir;
 
 use super::super::Outcome;
 use super::super::error::CliError;
+use super::super::own_manifest::OwnManifest;
 use super::super::photo_list::has_photo_extension;
 use super::super::session::Session;
 use super::embedding::{EmbeddedPhotos, EmbeddingOptions};
@@ -160,14 +160,11 @@ fn in_folders(root: &Path) -> Result<Labelled, CliError> {
 
 /// Puts the entry into a manifest, which must be one before and after.
 fn write(manifest: &Path, pack: &str, rates: &ErrorRates) -> Result<(), CliError> {
-    let failed = |reason: &dyn std::fmt::Display| {
-        CliError::Failed(format!("{}: could not be written: {reason}", manifest.display()))
-    };
+    // Before it is opened, which would begin one.
     Manifest::load(manifest)?.entry(pack)?;
-    let text = fs::read_to_string(manifest).map_err(|error| failed(&error))?;
-    let text = manifest_entry::replace(&text, pack, rates);
-    Manifest::parse(&text, manifest)?;
-    fs::write(manifest, text).map_err(|error| failed(&error))
+    let own = OwnManifest::open(manifest)?;
+    let text = manifest_entry::replace(own.text(), pack, rates);
+    own.replace(&text)
 }
 
 fn date(text: &str) -> Result<String, String> {
@@ -334,6 +331,8 @@ fn charts(rates: &ErrorRates, comparisons: &Comparisons<'_>) -> Vec<Chart> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
