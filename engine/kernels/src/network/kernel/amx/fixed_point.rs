@@ -542,7 +542,8 @@ impl Job<'_> {
                             "tileloadd tmm4, [{second_y} + {s}]",
                             "tdpbssd tmm3, tmm4, tmm7",
                             "tdpbusd tmm1, tmm5, tmm7";
-                            x = x, y = y, second_x = x.add(self.plane), second_y = y.add(self.plane), s = pixel_step, w = weights
+                            x = x, y = y, second_x = x.add(self.plane), second_y = y.add(self.plane),
+                            s = pixel_step, w = weights
                         );
                         weights = weights.add(STEP_WEIGHTS);
                     }
