@@ -92,17 +92,17 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let [file, link] = ["kept/manifest.toml", "manifest.toml"].map(|name| dir.path().join(name));
         fs::create_dir(dir.path().join("kept")).unwrap();
-        fs::write(&file, "# ours\n").unwrap();
+        fs::write(&file, "[packs]\n").unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
         std::os::unix::fs::symlink(&file, &link).unwrap();
 
-        OwnManifest::open(&link).unwrap().replace("# ours, and more\n").unwrap();
-        assert_eq!(fs::read_to_string(&file).unwrap(), "# ours, and more\n");
+        OwnManifest::open(&link).unwrap().replace("# Ours.\n[packs]\n").unwrap();
+        assert_eq!(fs::read_to_string(&file).unwrap(), "# Ours.\n[packs]\n");
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o640);
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
 
         let own = OwnManifest::open(&link).unwrap();
         assert!(own.replace("packs = 1").is_err());
-        assert_eq!(fs::read_to_string(&file).unwrap(), "# ours, and more\n");
+        assert_eq!(fs::read_to_string(&file).unwrap(), "# Ours.\n[packs]\n");
     }
 }
