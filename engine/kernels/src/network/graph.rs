@@ -13,6 +13,17 @@ pub struct Graph {
     pub outputs: Vec<Value>,
 }
 
+impl Graph {
+    /// Of its convolutions.
+    pub(super) fn weights(&self) -> usize {
+        let of_node = |node: &Node| match &node.operation {
+            Operation::Convolution(convolution) => convolution.weights.len(),
+            _ => 0,
+        };
+        self.nodes.iter().map(of_node).sum()
+    }
+}
+
 /// One operation and what it reads.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Node {

@@ -55,6 +55,8 @@ pub(super) struct Numerics<'a> {
     pub(super) precision: Precision,
     /// What was seen of the inputs of layers, for bytes.
     pub(super) ranges: &'a Ranges,
+    /// Whether inputs of weights that were rounded may be rounded too: where reading those takes most of the time.
+    pub(super) may_round: bool,
 }
 
 impl Numerics<'_> {
@@ -318,6 +320,7 @@ impl Builder<'_> {
             is_given,
             is_plain: ends.is_plain,
             weights: &weights,
+            may_round: self.numerics.may_round,
         };
         let pays = has_tiles && costs.are_less(&window, for_tiles);
         // Where there are tiles, products of bf16 in registers take as long as two of f32.
@@ -326,7 +329,7 @@ impl Builder<'_> {
             Precision::Bf16 if has_tiles => Pieces::F32,
             _ => takes,
         };
-        let made_of = (instructions, takes);
+        let made_of = (instructions, takes, self.numerics.may_round);
         if groups == 1 {
             let dense = Dense::new(made_of, [inputs, outputs], window, &weights, &bias, bend);
             return Ok(Kernel::Dense(dense, map));

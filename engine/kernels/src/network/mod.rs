@@ -42,6 +42,10 @@ use kernel::{lanes, layout};
 use layer::{Kernel, Numerics, Step};
 use plan::Plan;
 
+/// Weights of a network that are more than caches near a core have. Those of fewer are read fast, and their inputs keep
+/// their digits: networks that find faces are such, and what follows them takes hold of pixels.
+const MANY_WEIGHTS: usize = if cfg!(test) { 1 } else { 1 << 20 };
+
 /// Numbers that products are taken of, in convolutions that are not depthwise, read no image and give no output: those
 /// stay in f32, as sums do, and as products do where Winograd's way takes less time.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -126,7 +130,7 @@ impl Network {
     /// When the graph contradicts itself, or this CPU cannot do what is asked for. [`Precision::Int8`] takes
     /// [`compile_int8`](Self::compile_int8).
     pub fn compile(graph: Graph, instructions: Instructions, precision: Precision) -> Result<Self, GraphError> {
-        Self::compile_for(graph, instructions, Numerics { precision, ranges: &Ranges::new() })
+        Self::compile_for(graph, instructions, precision, &Ranges::new())
     }
 
     /// Prepares a graph for products of bytes, with ranges that another network of the same graph has
@@ -135,11 +139,15 @@ impl Network {
     /// # Errors
     /// When the graph contradicts itself, this CPU cannot do what is asked for, or a range is missing.
     pub fn compile_int8(graph: Graph, instructions: Instructions, ranges: &Ranges) -> Result<Self, GraphError> {
-        Self::compile_for(graph, instructions, Numerics { precision: Precision::Int8, ranges })
+        Self::compile_for(graph, instructions, Precision::Int8, ranges)
     }
 
-    fn compile_for(graph: Graph, instructions: Instructions, numerics: Numerics<'_>) -> Result<Self, GraphError> {
-        let precision = numerics.precision;
+    fn compile_for(
+        graph: Graph,
+        instructions: Instructions,
+        precision: Precision,
+        ranges: &Ranges,
+    ) -> Result<Self, GraphError> {
         if !instructions.are_available() {
             return Err(GraphError::NoInstructions(instructions));
         }
@@ -148,6 +156,7 @@ impl Network {
         }
         let channels = check::channels(&graph)?;
         let image_channels = graph.input_channels;
+        let numerics = Numerics { precision, ranges, may_round: graph.weights() >= MANY_WEIGHTS };
         let (drafts, outputs) = fuse::fuse(graph, &channels);
         let (drafts, mut outputs) = siblings::join(drafts, outputs, lanes(instructions));
         let steps = layer::steps(instructions, numerics, image_channels, drafts, &mut outputs)?;

@@ -49,7 +49,7 @@ pub(in crate::network) struct Dense {
     /// Whether they are [`halved`].
     pub(super) has_half_weights: bool,
     /// Whether they are multiplied in tiles as whole numbers where that pays.
-    #[cfg(target_arch = "x86_64")]
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
     pub(super) has_fixed_point: bool,
     /// In blocks: what sums begin with.
     pub(super) starts: Memory,
@@ -149,9 +149,10 @@ impl Maps<'_> {
 }
 
 impl Dense {
-    /// From weights `[outputs, inputs, rows, columns]` and a bias of as many numbers as outputs, or none.
+    /// From weights `[outputs, inputs, rows, columns]` and a bias of as many numbers as outputs, or none; with tiles and
+    /// weights of 16 bits, inputs [may be rounded](super::super::layer::Numerics::may_round).
     pub(in crate::network) fn new(
-        (instructions, takes): (Instructions, Pieces),
+        (instructions, takes, may_round): (Instructions, Pieces, bool),
         [inputs, outputs]: [usize; 2],
         window: Window,
         weights: &[f32],
@@ -182,10 +183,10 @@ impl Dense {
         };
         let halves = if reads_half_weights(instructions, takes, packed.len()) { halved(&packed) } else { None };
         let has_half_weights = halves.is_some();
-        #[cfg(target_arch = "x86_64")]
-        let has_fixed_point = instructions == Instructions::Amx
+        let has_fixed_point = may_round
+            && instructions == Instructions::Amx
             && takes == Pieces::F32
-            && amx::fixed_point::can(&window, [inputs, outputs], weights);
+            && amx::can_be_fixed(&window, [inputs, outputs], weights);
         let bias: Vec<f32> = (0..outputs).map(|output| of(bias, output)).collect();
         let (mut starts, mut scales) = (bias.clone(), vec![1.0; outputs]);
         let mut reach = Vec::new();
@@ -217,7 +218,6 @@ impl Dense {
             gives: Pieces::F32,
             weights,
             has_half_weights,
-            #[cfg(target_arch = "x86_64")]
             has_fixed_point,
             starts,
             bias,

@@ -40,6 +40,17 @@ fn halves(precision: Precision) -> usize {
     }
 }
 
+/// Whether whole numbers of 16 bits are multiplied where there are pixels enough ([`fixed_point`]).
+pub(super) fn can_be_fixed(window: &Window, channels: [usize; 2], weights: &[f32]) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return fixed_point::can(window, channels, weights);
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        let _ = (window, channels, weights);
+        false
+    }
+}
+
 /// What the time of a convolution depends on.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::network) struct Costs<'a> {
@@ -50,20 +61,11 @@ pub(in crate::network) struct Costs<'a> {
     /// Whether its sums are its outputs.
     pub(in crate::network) is_plain: bool,
     pub(in crate::network) weights: &'a [f32],
+    /// Whether inputs may be rounded beside weights that were.
+    pub(in crate::network) may_round: bool,
 }
 
 impl Costs<'_> {
-    /// Whether whole numbers of 16 bits are multiplied where there are pixels enough.
-    #[cfg(target_arch = "x86_64")]
-    fn has_fixed_point(&self, window: &Window) -> bool {
-        fixed_point::can(window, self.channels, self.weights)
-    }
-
-    #[cfg(not(target_arch = "x86_64"))]
-    fn has_fixed_point(&self, _: &Window) -> bool {
-        false
-    }
-
     /// Whether they are less than with AVX-512; `takes` are the pieces for tiles.
     pub(in crate::network) fn are_less(&self, window: &Window, takes: Pieces) -> bool {
         let [inputs, outputs] = self.channels;
@@ -76,7 +78,10 @@ impl Costs<'_> {
         if is_single && !window.has_one_place() {
             let has_winograd =
                 Winograd::can(window) && !is_test && Winograd::weight_bytes_of(self.channels) <= NEAR_BYTES;
-            if has_winograd || Dense::keeps_half_weights(self.weights) || self.has_fixed_point(window) {
+            if has_winograd
+                || Dense::keeps_half_weights(self.weights)
+                || self.may_round && can_be_fixed(window, self.channels, self.weights)
+            {
                 return false;
             }
         }
