@@ -186,6 +186,7 @@ impl Dense {
         let has_fixed_point = may_round
             && instructions == Instructions::Amx
             && takes == Pieces::F32
+            && (has_half_weights || are_halves(weights))
             && amx::can_be_fixed(&window, [inputs, outputs], weights);
         let bias: Vec<f32> = (0..outputs).map(|output| of(bias, output)).collect();
         let (mut starts, mut scales) = (bias.clone(), vec![1.0; outputs]);
@@ -316,7 +317,7 @@ impl Dense {
             return Way::Flat;
         }
         #[cfg(target_arch = "x86_64")]
-        if amx::fixed_point::pays(self, instructions, size) {
+        if amx::fixed_point::pays(self, size) {
             return Way::FixedPoint;
         }
         let Window { kernel, stride, padding, .. } = self.window;

@@ -17,7 +17,6 @@ use super::{LANES, TILE};
 use crate::Instructions;
 use crate::network::graph::Window;
 use crate::network::kernel::dense::{Dense, Maps};
-use crate::network::kernel::weights::are_halves;
 use crate::network::lanes::{Avx512, Lanes};
 use crate::network::memory::Memory;
 
@@ -45,13 +44,12 @@ const COPIED_BYTES: usize = if cfg!(test) { 16 << 10 } else { 192 << 10 };
 /// Numbers of memory of a step's weights for a block: a tile of first digits and one of second digits.
 const STEP_WEIGHTS: usize = 2 * TILE;
 
-/// Whether a convolution of so many inputs and outputs is done so: its weights were rounded before, and lose little more.
+/// Whether a convolution of so many inputs and outputs can be done so, without that weights of 16 bits lose much more.
 pub(in crate::network) fn can(window: &Window, [inputs, outputs]: [usize; 2], weights: &[f32]) -> bool {
     let [rows, columns] = window.kernel;
     !window.has_one_place()
         && (inputs.is_multiple_of(TOGETHER) || inputs == TOGETHER / 2 && window.dilation[1] == 1)
         && inputs * rows * columns <= MOST_PRODUCTS
-        && are_halves(weights)
         && weights.chunks_exact(weights.len() / outputs).all(are_even)
 }
 
@@ -63,8 +61,8 @@ fn are_even(weights: &[f32]) -> bool {
 }
 
 /// Whether it is done so, for outputs of this size.
-pub(in crate::network::kernel) fn pays(layer: &Dense, instructions: Instructions, [rows, columns]: [usize; 2]) -> bool {
-    instructions == Instructions::Amx && layer.has_fixed_point && rows * columns >= LEAST_PIXELS
+pub(in crate::network::kernel) fn pays(layer: &Dense, [rows, columns]: [usize; 2]) -> bool {
+    layer.has_fixed_point && rows * columns >= LEAST_PIXELS
 }
 
 /// Bytes of a pixel's digits that are together.
@@ -73,8 +71,13 @@ fn of_pixel(inputs: usize) -> usize {
 }
 
 /// Steps for a row of a window: for its columns, or two of them at once, and then for channels that are together.
-fn steps_of_row(window: &Window, inputs: usize) -> usize {
-    window.kernel[1].div_ceil(columns_at_once(inputs)) * inputs.div_ceil(TOGETHER)
+fn steps_of_row(layer: &Dense) -> usize {
+    layer.window.kernel[1].div_ceil(columns_at_once(layer.inputs)) * layer.inputs.div_ceil(TOGETHER)
+}
+
+/// Steps of a sum.
+fn steps(layer: &Dense) -> usize {
+    layer.window.kernel[0] * steps_of_row(layer)
 }
 
 fn columns_at_once(inputs: usize) -> usize {
@@ -105,16 +108,16 @@ impl FixedPoint {
     pub(in crate::network::kernel) fn new(layer: &Dense) -> Self {
         assert!(Instructions::Avx512.are_available());
         let blocks = layer.outputs.div_ceil(LANES);
-        let steps = layer.window.kernel[0] * steps_of_row(&layer.window, layer.inputs);
-        let [mut of_steps, mut sums] = [(); 2].map(|()| Memory::zeros(blocks * LANES));
-        let mut weights = Memory::zeros(blocks * steps * STEP_WEIGHTS);
-        for (block, weights) in weights.numbers_mut().chunks_exact_mut(steps * STEP_WEIGHTS).take(blocks).enumerate() {
-            let [of_steps, sums] =
-                [&mut of_steps, &mut sums].map(|numbers| &mut numbers.numbers_mut()[block * LANES..][..LANES]);
+        let of_block = steps(layer) * STEP_WEIGHTS;
+        let [mut steps, mut sums] = [(); 2].map(|()| Memory::zeros(blocks * LANES));
+        let mut weights = Memory::zeros(blocks * of_block);
+        for (block, weights) in weights.numbers_mut().chunks_exact_mut(of_block).take(blocks).enumerate() {
+            let [steps, sums] =
+                [&mut steps, &mut sums].map(|numbers| &mut numbers.numbers_mut()[block * LANES..][..LANES]);
             // SAFETY: the CPU has the instructions; these are what is made for the block.
-            unsafe { put_weights(layer, block, weights, of_steps, sums) };
+            unsafe { put_weights(layer, block, weights, steps, sums) };
         }
-        Self { weights, steps: of_steps, sums }
+        Self { weights, steps, sums }
     }
 
     pub(in crate::network::kernel) fn weight_bytes(&self) -> usize {
@@ -127,14 +130,14 @@ impl FixedPoint {
 /// # Safety
 /// The CPU has the instructions.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,fma")]
-unsafe fn put_weights(layer: &Dense, block: usize, weights: &mut [f32], steps: &mut [f32], sums: &mut [f32]) {
-    let (inputs, window) = (layer.inputs, &layer.window);
-    let [kernel_rows, kernel_columns] = window.kernel;
+unsafe fn put_weights(layer: &Dense, block: usize, weights: &mut [f32], of_steps: &mut [f32], sums: &mut [f32]) {
+    let inputs = layer.inputs;
+    let [kernel_rows, kernel_columns] = layer.window.kernel;
     let taps = kernel_rows * kernel_columns;
     let at_once = columns_at_once(inputs);
     let groups = inputs.div_ceil(TOGETHER);
-    assert!(weights.len() >= kernel_rows * steps_of_row(window, inputs) * STEP_WEIGHTS);
-    assert!(steps.len() >= LANES && sums.len() >= LANES && inputs.is_multiple_of(4));
+    assert!(weights.len() >= steps(layer) * STEP_WEIGHTS);
+    assert!(of_steps.len() >= LANES && sums.len() >= LANES && inputs.is_multiple_of(4));
     // SAFETY: the caller's word; a block has 16 weights of each input and tap, of 16 bits or 32, and the place of a step and
     // four of its channels is before the last tile's end.
     unsafe {
@@ -154,9 +157,8 @@ unsafe fn put_weights(layer: &Dense, block: usize, weights: &mut [f32], steps: &
         }
         let (most, one) = (_mm512_set1_ps(MOST_WEIGHT), _mm512_set1_ps(1.0));
         let are_zeros = _mm512_cmpeq_ps_mask(greatest, _mm512_setzero_ps());
-        let of_steps = _mm512_mask_mov_ps(_mm512_div_ps(greatest, most), are_zeros, one);
         let per_unit = _mm512_mask_mov_ps(_mm512_div_ps(most, greatest), are_zeros, one);
-        Avx512::store(steps.as_mut_ptr(), of_steps);
+        Avx512::store(of_steps.as_mut_ptr(), _mm512_mask_mov_ps(_mm512_div_ps(greatest, most), are_zeros, one));
         let mut sum = _mm512_setzero_si512();
         for (row, column) in (0..kernel_rows).flat_map(|row| (0..kernel_columns).map(move |column| (row, column))) {
             for input in (0..inputs).step_by(4) {
@@ -172,7 +174,7 @@ unsafe fn put_weights(layer: &Dense, block: usize, weights: &mut [f32], steps: &
                         *digits = _mm512_or_si512(_mm512_slli_epi32::<8>(*digits), digit);
                     }
                 }
-                let step = row * steps_of_row(window, inputs) + column / at_once * groups + input / TOGETHER;
+                let step = row * steps_of_row(layer) + column / at_once * groups + input / TOGETHER;
                 let byte = column % at_once * of_pixel(inputs) + place_of(input, inputs);
                 let place = weights.as_mut_ptr().add(step * STEP_WEIGHTS + byte / 4 * LANES);
                 Avx512::store(place, _mm512_castsi512_ps(digits[0]));
@@ -287,7 +289,7 @@ pub(in crate::network::kernel) fn scratch_numbers(layer: &Dense, width: usize, [
 }
 
 fn steps_numbers(layer: &Dense) -> usize {
-    (layer.window.kernel[0] * steps_of_row(&layer.window, layer.inputs)).next_multiple_of(LANES)
+    steps(layer).next_multiple_of(LANES)
 }
 
 /// # Safety
@@ -392,24 +394,41 @@ unsafe fn copy(
                     let x = left + (begin * map_step[1]).cast_signed();
                     let pixel = y.cast_unsigned() * width + x.cast_unsigned();
                     let from = maps.x.as_ptr().add((group * (TOGETHER / LANES) * height * width + pixel) * LANES);
-                    let (pixels, step) = (end - begin, map_step[1] * LANES);
-                    let to = to.add(begin * of_pixel);
-                    let block_step = height * width * LANES;
-                    if of_pixel == TOGETHER {
-                        for pixel in 0..pixels {
-                            let to = to.add(pixel * of_pixel);
-                            put_words(from.add(pixel * step), block_step, quantization, [to, to.add(plane)]);
-                        }
-                    } else {
-                        for pixel in 0..pixels {
-                            let to = to.add(pixel * of_pixel);
-                            put_few_words(from.add(pixel * step), block_step, quantization, [to, to.add(plane)]);
-                        }
-                    }
+                    let (to, steps) = (to.add(begin * of_pixel), [height * width * LANES, map_step[1] * LANES]);
+                    put_row(from, steps, end - begin, of_pixel, quantization, [to, to.add(plane)]);
                 }
             }
             let all = count[0] * count[1] * rows * columns * of_pixel;
             fill(to.add(all), plane - all);
+        }
+    }
+}
+
+/// Puts first and second digits of so many pixels; `steps`: from a block to the next, and from a pixel to the next.
+///
+/// # Safety
+/// The CPU has the instructions; the numbers of the pixels can be read, and as many bytes of each be written.
+#[inline(always)]
+unsafe fn put_row(
+    from: *const f32,
+    [block_step, step]: [usize; 2],
+    pixels: usize,
+    of_pixel: usize,
+    quantization: Quantization,
+    to: [*mut u8; 2],
+) {
+    // SAFETY: the caller's word.
+    unsafe {
+        if of_pixel == TOGETHER {
+            for pixel in 0..pixels {
+                let to = [to[0].add(pixel * of_pixel), to[1].add(pixel * of_pixel)];
+                put_words(from.add(pixel * step), block_step, quantization, to);
+            }
+        } else {
+            for pixel in 0..pixels {
+                let to = [to[0].add(pixel * of_pixel), to[1].add(pixel * of_pixel)];
+                put_few_words(from.add(pixel * step), block_step, quantization, to);
+            }
         }
     }
 }
@@ -489,7 +508,7 @@ macro_rules! with_tiles {
 
 /// Sums of products of first digits, for two tiles of pixels or two blocks, and then of those of a first and a second.
 #[repr(C, align(64))]
-struct TileSums([[f32; TILE]; 4]);
+struct FourTiles([[f32; TILE]; 4]);
 
 /// What sums are made of.
 struct Job<'a> {
@@ -511,7 +530,7 @@ impl Job<'_> {
     #[inline(always)]
     unsafe fn run_pixels(&self, maps: &mut Maps<'_>, first: usize) {
         let cut = Cut::new(self.look);
-        let mut sums = TileSums([[0.0; TILE]; 4]);
+        let mut sums = FourTiles([[0.0; TILE]; 4]);
         let pixel_step = self.look.step * of_pixel(self.layer.inputs);
         // SAFETY: the caller's word: a tile has no more pixels than a run, and ends with it or before.
         unsafe {
@@ -563,7 +582,7 @@ impl Job<'_> {
     #[inline(always)]
     unsafe fn run_blocks(&self, maps: &mut Maps<'_>, first: usize) {
         let blocks = self.layer.outputs.div_ceil(LANES);
-        let mut sums = TileSums([[0.0; TILE]; 4]);
+        let mut sums = FourTiles([[0.0; TILE]; 4]);
         let pixel_step = self.look.step * of_pixel(self.layer.inputs);
         // SAFETY: the caller's word.
         unsafe {
@@ -611,7 +630,7 @@ impl Job<'_> {
     /// # Safety
     /// Shapes are set.
     #[inline(always)]
-    unsafe fn store(&self, sums: &mut TileSums) {
+    unsafe fn store(&self, sums: &mut FourTiles) {
         // SAFETY: the caller's word; a tile has no more numbers.
         unsafe {
             with_tiles!(
@@ -635,7 +654,7 @@ impl Job<'_> {
         block: usize,
         row: usize,
         pixels: Range<usize>,
-        sums: &TileSums,
+        sums: &FourTiles,
         index: usize,
     ) {
         // SAFETY: the caller's word; the first two tiles have a third and a fourth.

@@ -22,6 +22,7 @@ pub(super) use weights::packed;
 use crate::network::Precision;
 use crate::network::graph::Window;
 use crate::network::kernel::dense::Dense;
+use crate::network::kernel::weights::are_halves;
 use crate::network::kernel::winograd::Winograd;
 use crate::network::lanes::Pieces;
 
@@ -40,7 +41,7 @@ fn halves(precision: Precision) -> usize {
     }
 }
 
-/// Whether whole numbers of 16 bits are multiplied where there are pixels enough ([`fixed_point`]).
+/// Whether whole numbers of 16 bits can be multiplied in place of weights of 16 bits ([`fixed_point`]).
 pub(super) fn can_be_fixed(window: &Window, channels: [usize; 2], weights: &[f32]) -> bool {
     #[cfg(target_arch = "x86_64")]
     return fixed_point::can(window, channels, weights);
@@ -80,7 +81,7 @@ impl Costs<'_> {
                 Winograd::can(window) && !is_test && Winograd::weight_bytes_of(self.channels) <= NEAR_BYTES;
             if has_winograd
                 || Dense::keeps_half_weights(self.weights)
-                || self.may_round && can_be_fixed(window, self.channels, self.weights)
+                || self.may_round && are_halves(self.weights) && can_be_fixed(window, self.channels, self.weights)
             {
                 return false;
             }
